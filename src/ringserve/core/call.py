@@ -1,0 +1,76 @@
+"""One accepted inference request, as both brains see it.
+
+A call is a row in a table, not a task. The shell that received it (an HTTP connection, a link, a
+test) subclasses `Call` and says how an answer reaches the caller; the brain that accepted it calls
+exactly one of `answer` and `fail`, exactly once, unless the shell took the call back with `cancel`.
+"""
+
+from __future__ import annotations
+
+from typing import TYPE_CHECKING
+
+if TYPE_CHECKING:
+    from ringserve.core.signature import Key, Result, Signature
+    from ringserve.core.single_flight import Flight
+    from ringserve.errors import ServeError
+
+
+class Call:
+    """A request and the notes that the brain holding it makes on it.
+
+    Attributes:
+        key: The request's digest.
+        signature: Layout of the payload.
+        payload: Raw bytes of all input tensors.
+        deadline: When an answer is too late, in seconds of the brain's clock.
+        received_at: When it arrived, in seconds of the brain's clock.
+        flight: In a node: the computation it waits for, None when it waits for none.
+        id: In a router: its number on the link, 0 while it is with no worker.
+        worker: In a router: index of the worker it is with.
+        permit: In a router: what that worker's breaker gave it.
+        tried: In a router: indexes of the workers it was with before.
+        suspects: In a router: (worker, incarnation) pairs that may have died with it in flight.
+    """
+
+    __slots__ = (
+        "deadline",
+        "flight",
+        "id",
+        "key",
+        "payload",
+        "permit",
+        "received_at",
+        "signature",
+        "suspects",
+        "tried",
+        "worker",
+    )
+
+    def __init__(self, key: Key, signature: Signature, payload: bytes, received_at: float, deadline: float) -> None:
+        """Describe the request; nobody has it yet."""
+        self.key = key
+        self.signature = signature
+        self.payload = payload
+        self.received_at = received_at
+        self.deadline = deadline
+        self.flight: Flight | None = None
+        self.id = 0
+        self.worker = -1
+        self.permit = 0
+        self.tried: tuple[int, ...] = ()
+        self.suspects: tuple[tuple[int, str], ...] = ()
+
+    def answer(self, result: Result, node_id: str, cached: bool, time_us: int) -> None:  # noqa: FBT001
+        """Hand the result to the caller.
+
+        Args:
+            result: The model's outputs.
+            node_id: The worker that computed or remembered it.
+            cached: Whether it came from the cache; a joiner of a running computation has False.
+            time_us: From the worker's receipt of the request to its answer, in microseconds.
+        """
+        raise NotImplementedError
+
+    def fail(self, error: ServeError) -> None:
+        """Hand the error to the caller."""
+        raise NotImplementedError
