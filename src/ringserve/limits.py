@@ -1,0 +1,72 @@
+"""Limits that are no flags: what nobody should have to tune, but must be able to look up."""
+
+from __future__ import annotations
+
+from dataclasses import dataclass
+
+TENSOR_ELEMENTS_MAX = 1 << 26
+"""Elements of one tensor. A JSON body of the default size holds at most half as many numbers."""
+
+FRAME_BYTES_MAX = 1 << 28
+"""Bytes of one frame on a link."""
+
+BEAT_INTERVAL_S = 0.25
+"""How often a child tells `up` how it is."""
+
+BEAT_SILENCE_MAX_S = 15.0
+"""How long a child that has been ready may say nothing before `up` kills it. Generous: a machine that swaps
+must not look like a hang, and the gateway has long since moved the requests away."""
+
+START_SILENCE_MAX_S = 600.0
+"""The same for a child that is still loading its model, which may keep its loop busy."""
+
+UNHEALTHY_MAX_S = 30.0
+"""How long a worker may call itself unhealthy (a run past the hang limit) before `up` restarts it."""
+
+RESTART_BACKOFF_FIRST_S = 0.2
+"""The wait before the first restart; it doubles with every further one."""
+
+RESTART_BACKOFF_MAX_S = 10.0
+"""The longest wait before a restart."""
+
+RESTART_GOOD_LIFE_S = 60.0
+"""A child that lived this long, ready, starts with the first back-off again."""
+
+CRASH_LOOP_DEATHS = 5
+"""So many deaths within CRASH_LOOP_WINDOW_S, and `up` gives the child up."""
+
+CRASH_LOOP_WINDOW_S = 60.0
+"""The time within which CRASH_LOOP_DEATHS are counted."""
+
+ORPHAN_GRACE_S = 5.0
+"""How much longer than its drain a child whose `up` is gone may take before it ends itself."""
+
+
+@dataclass(frozen=True, slots=True)
+class Limit:
+    """One row of the table in docs/configuration.md."""
+
+    name: str
+    value: float
+    unit: str
+    reached: str
+
+
+LIMITS = (
+    Limit("Elements of one tensor", TENSOR_ELEMENTS_MAX, "elements", "413"),
+    Limit("One frame on a link", FRAME_BYTES_MAX, "bytes", "the link is closed and made again"),
+    Limit("Silence of a running child of `up`", BEAT_SILENCE_MAX_S, "s", "it is killed and started again"),
+    Limit("Silence of a starting child of `up`", START_SILENCE_MAX_S, "s", "it is killed and started again"),
+    Limit("A worker of `up` unhealthy", UNHEALTHY_MAX_S, "s", "it is killed and started again"),
+    Limit("First wait before a restart", RESTART_BACKOFF_FIRST_S, "s", "doubles with each further restart"),
+    Limit("Longest wait before a restart", RESTART_BACKOFF_MAX_S, "s", "stays there"),
+    Limit("A good life", RESTART_GOOD_LIFE_S, "s", "the waits start small again"),
+    Limit(
+        f"Deaths of a child of `up` within {CRASH_LOOP_WINDOW_S:g} s",
+        CRASH_LOOP_DEATHS,
+        "deaths",
+        "it is given up with one line; the rest goes on",
+    ),
+    Limit("A child's stay after `up` is gone", ORPHAN_GRACE_S, "s beyond its drain", "it ends at once"),
+)
+"""All of the above, with what happens when they are reached."""

@@ -1,0 +1,358 @@
+"""Every default and every limit, once.
+
+`Settings` has one field a flag. The command line's options, the environment's variables, the keys of a TOML
+file, `ringserve config` and docs/configuration.md are all views of it: nothing is written down twice, and a
+new flag is one new field. Limits that are no flags live in `limits`.
+
+Durations keep the unit of their flag here (`_ms` or `_s`); the program turns `_ms` into seconds where it
+reads them. A megabyte is 1,048,576 bytes.
+
+(Over 300 lines because it is one table.)
+"""
+
+from __future__ import annotations
+
+from collections.abc import Iterator, Mapping
+from dataclasses import Field, dataclass, field, fields
+from typing import Any, Literal
+
+MIB = 1 << 20
+"""Bytes in what this program calls a megabyte."""
+
+Value = int | float | str
+"""What a setting can hold. `max_wait_ms` is the one that may be a word ("auto") or a number."""
+
+COMMANDS = ("worker", "gateway", "up")
+"""The commands that take settings; `ringserve config` takes those of all."""
+
+_WORKER = ("worker", "up")
+_GATEWAY = ("gateway", "up")
+_ALL = COMMANDS
+
+
+@dataclass(frozen=True, slots=True, kw_only=True)
+class Flag:
+    """What is to be known of one setting besides its name and default.
+
+    Attributes:
+        help: One sentence, without the default and the unit, which are added where it is shown.
+        group: The heading it stands under in `--help` and in the documents.
+        commands: The commands that take it.
+        unit: What the number counts; empty for words.
+        low: The smallest allowed number.
+        high: The largest allowed number.
+        choices: The only allowed words; empty: any.
+        auto: Whether the word "auto" is allowed beside numbers.
+        defaults: The default for a command where it is not the field's.
+    """
+
+    help: str
+    group: str
+    commands: tuple[str, ...]
+    unit: str = ""
+    low: float = 0
+    high: float = 1e9
+    choices: tuple[str, ...] = ()
+    auto: bool = False
+    defaults: Mapping[str, Value] = field(default_factory=dict)
+
+
+def _flag(default: Any, group: str, commands: tuple[str, ...], text: str, **more: Any) -> Any:  # noqa: ANN401
+    """Make a dataclass field; `Any` because `dataclasses.field` is typed by its default as well."""
+    return field(default=default, metadata={"flag": Flag(help=text, group=group, commands=commands, **more)})
+
+
+_ADDRESS = "Addresses"
+_FLEET = "Fleet"
+_BATCHING = "Batching"
+_CACHE = "Cache"
+_ENGINE = "Engine"
+_QUEUE = "Queue and deadlines"
+_RING = "Ring and failover"
+_HTTP = "Connections"
+_STOP = "Stopping"
+_LOG = "Logs"
+
+GROUPS = (_ADDRESS, _FLEET, _BATCHING, _CACHE, _ENGINE, _QUEUE, _RING, _HTTP, _STOP, _LOG)
+"""The headings, in the order in which they are shown."""
+
+
+@dataclass(frozen=True, slots=True, kw_only=True)
+class Settings:
+    """The effective settings of one process. A field's name is its flag's, with underscores."""
+
+    host: str = _flag(
+        "127.0.0.1",
+        _ADDRESS,
+        _ALL,
+        "The address to listen on; for `up`, the gateway's. 0.0.0.0 or :: listens on every network.",
+    )
+    port: int = _flag(
+        8000, _ADDRESS, _GATEWAY, "The gateway's HTTP port; 0 takes a free one.", unit="port", high=65535
+    )
+    grpc_port: int = _flag(
+        0,
+        _ADDRESS,
+        _ALL,
+        "The port for gRPC; 0 is off. Accepted, but nothing listens there yet.",
+        unit="port",
+        high=65535,
+        defaults={"gateway": 9000, "up": 9000},
+    )
+
+    workers: int = _flag(3, _FLEET, ("up",), "How many workers to start.", unit="processes", low=1, high=256)
+    base_port: int = _flag(
+        8001,
+        _FLEET,
+        ("up",),
+        "The first worker's port; the next ones take the ports after it. 0 takes free ones.",
+        unit="port",
+        high=65535,
+    )
+    worker_host: str = _flag("127.0.0.1", _FLEET, ("up",), "The address the workers listen on.")
+
+    max_batch: int = _flag(
+        32, _BATCHING, _WORKER, "The most items in one run of the model.", unit="items", low=1, high=65536
+    )
+    batch_timeout_ms: float = _flag(
+        20.0, _BATCHING, _WORKER, "The longest an item waits for company.", unit="ms", high=60_000
+    )
+    batch_policy: str = _flag(
+        "eager",
+        _BATCHING,
+        _WORKER,
+        "eager: a free engine takes what is there at once. window: it waits for company that long.",
+        choices=("eager", "window"),
+    )
+    batching: str = _flag(
+        "auto",
+        _BATCHING,
+        _WORKER,
+        "auto: items share runs where a proof at load shows that no answer changes. on: no proof. "
+        "off: one item a run.",
+        choices=("auto", "off", "on"),
+    )
+
+    cache_capacity: int = _flag(
+        1000,
+        _CACHE,
+        _WORKER,
+        "The most answers a worker remembers; 0 turns the cache off.",
+        unit="entries",
+        high=100_000_000,
+    )
+    cache_mb: float = _flag(
+        256.0, _CACHE, _WORKER, "The most memory for remembered answers.", unit="MB", high=1_000_000
+    )
+
+    provider: str = _flag(
+        "auto",
+        _ENGINE,
+        _WORKER,
+        "Where the model runs: auto (CUDA where it loads, else CPU), cpu, cuda, or any that ONNX Runtime knows.",
+    )
+    threads: int = _flag(
+        0,
+        _ENGINE,
+        _WORKER,
+        "Threads for one run of the model; 0 shares the machine's cores among its workers.",
+        unit="threads",
+        high=1024,
+    )
+    workers_here: int = _flag(
+        1,
+        _ENGINE,
+        ("worker",),
+        "How many workers share this machine's cores. `up` sets it for its own.",
+        unit="processes",
+        low=1,
+        high=1024,
+    )
+    run_timeout_s: float = _flag(
+        0.0,
+        _ENGINE,
+        _WORKER,
+        "The longest one run may take before the worker counts as hung; 0 is off.",
+        unit="s",
+    )
+
+    max_queue: int = _flag(
+        1024,
+        _QUEUE,
+        _WORKER,
+        "The most items waiting in a worker; more get 429.",
+        unit="items",
+        low=1,
+        high=10_000_000,
+    )
+    max_wait_ms: float | Literal["auto"] = _flag(
+        "auto",
+        _QUEUE,
+        _WORKER,
+        "The longest wait to be expected; beyond it 429. auto: the larger of 2000 and four full batches.",
+        unit="ms",
+        auto=True,
+    )
+    request_timeout_ms: float = _flag(
+        30_000.0,
+        _QUEUE,
+        _ALL,
+        "The deadline of a request that brings no X-Request-Timeout-Ms; then it gets 504.",
+        unit="ms",
+        low=1,
+        high=86_400_000,
+    )
+
+    virtual_nodes: int = _flag(
+        150, _RING, _GATEWAY, "Virtual nodes a worker has on the ring.", unit="nodes", low=1, high=10_000
+    )
+    failure_threshold: int = _flag(
+        5,
+        _RING,
+        _GATEWAY,
+        "Consecutive failures that open a worker's circuit.",
+        unit="failures",
+        low=1,
+        high=1_000_000,
+    )
+    success_threshold: int = _flag(
+        2, _RING, _GATEWAY, "Successful trials that close it again.", unit="successes", low=1, high=1_000_000
+    )
+    circuit_timeout_s: float = _flag(
+        30.0,
+        _RING,
+        _GATEWAY,
+        "How long an open circuit waits before it lets a trial through.",
+        unit="s",
+        high=86_400,
+    )
+    hang_timeout_s: float = _flag(
+        2.0,
+        _RING,
+        _ALL,
+        "A worker has failed when its link gives no byte for this long, or one run lasts longer than "
+        "this and than ten times the slowest so far.",
+        unit="s",
+        low=0.05,
+        high=86_400,
+    )
+    credit_items: int = _flag(
+        0,
+        _RING,
+        _WORKER,
+        "The most items one gateway may have in a worker; 0 is twice the queue and a batch.",
+        unit="items",
+        high=100_000_000,
+    )
+    credit_mb: float = _flag(
+        256.0,
+        _RING,
+        _WORKER,
+        "The most bytes of tensors one gateway may have in a worker.",
+        unit="MB",
+        low=1,
+        high=1_000_000,
+    )
+
+    max_body_mb: float = _flag(
+        64.0,
+        _HTTP,
+        _ALL,
+        "The largest request body, after decompression; for `up`, the gateway's. More gets 413.",
+        unit="MB",
+        low=0.001,
+        high=2048,
+    )
+    max_connections: int = _flag(
+        10_000,
+        _HTTP,
+        _ALL,
+        "The most open client connections; more get 503 and are closed.",
+        unit="connections",
+        low=1,
+        high=10_000_000,
+    )
+    max_header_kb: int = _flag(
+        64, _HTTP, _ALL, "The largest head of a request; more gets 431.", unit="KB", low=1, high=65_536
+    )
+    header_timeout_s: float = _flag(
+        10.0,
+        _HTTP,
+        _ALL,
+        "How long the head of a request may take to arrive.",
+        unit="s",
+        low=0.05,
+        high=86_400,
+    )
+    keep_alive_s: float = _flag(
+        75.0, _HTTP, _ALL, "How long an idle connection is kept open.", unit="s", low=0.05, high=86_400
+    )
+
+    drain_grace_s: float = _flag(
+        0.0,
+        _STOP,
+        _ALL,
+        "How long a stopping server still takes everything while it already says 503 to health checks.",
+        unit="s",
+        high=86_400,
+    )
+    drain_timeout_s: float = _flag(
+        30.0,
+        _STOP,
+        _ALL,
+        "The longest wait for accepted work when stopping; what is left gets 503.",
+        unit="s",
+        high=86_400,
+    )
+
+    log_level: str = _flag(
+        "info",
+        _LOG,
+        _ALL,
+        "The least important lines to show.",
+        choices=("debug", "info", "warning", "error"),
+    )
+
+    @property
+    def max_body_bytes(self) -> int:
+        """The largest request body, in bytes."""
+        return int(self.max_body_mb * MIB)
+
+    @property
+    def cache_bytes(self) -> int:
+        """The most memory for remembered answers, in bytes."""
+        return int(self.cache_mb * MIB)
+
+    @property
+    def credit_bytes(self) -> int:
+        """The most bytes of tensors one gateway may have in this worker."""
+        return int(self.credit_mb * MIB)
+
+
+def flag_of(spec: Field[Any]) -> Flag:
+    """Give the Flag of one of the fields of Settings."""
+    flag = spec.metadata["flag"]
+    assert isinstance(flag, Flag)
+    return flag
+
+
+def default_of(spec: Field[Any], command: str) -> Value:
+    """Give the default of a field of Settings for a command."""
+    other = flag_of(spec).defaults
+    value: Value = other[command] if command in other else spec.default  # type: ignore[assignment]  # noqa: SIM401
+    return value
+
+
+def fields_for(command: str) -> Iterator[Field[Any]]:
+    """Give the fields a command takes, by group and then as written; "config" takes all."""
+    every = fields(Settings)
+    for group in GROUPS:
+        for spec in every:
+            flag = flag_of(spec)
+            if flag.group == group and (command == "config" or command in flag.commands):
+                yield spec
+
+
+def defaults_for(command: str) -> Settings:
+    """Give the settings of a command when nothing is set anywhere."""
+    return Settings(**{spec.name: default_of(spec, command) for spec in fields(Settings)})  # type: ignore[arg-type]
