@@ -1,0 +1,71 @@
+# make up     serve the bundled digits model: a gateway on port 8000, three workers (ARGS="--workers 2 my.onnx")
+# make test   everything that CI checks: `make check` and all tests
+# make check  format, lint, types, import contract, tidy rules
+# make sim    many seeds of the simulation (SEEDS=5000; SEED=17 replays one)
+# make bench  the benchmarks of the README, on this machine
+# make docs   the documents that are generated from the code
+# make lock   resolve the dependencies anew
+# make clean  remove what the others made
+#
+# Each does its own set-up, with nothing but make and Python >= 3.11 on the machine, into .venv beside this file.
+
+PYTHON ?= python3
+BIN := .venv/bin
+PIP := $(BIN)/python -m pip --disable-pip-version-check --no-input -q
+SEEDS ?= 2000
+
+.DEFAULT_GOAL := help
+.PHONY: help up test check bench docs sim lock clean
+
+help:
+	@sed -n 's/^# \{0,1\}//p' Makefile
+
+up: .venv/run.stamp
+	@exec $(BIN)/ringserve up $(ARGS)
+
+check: .venv/dev.stamp
+	$(BIN)/ruff format --check .
+	$(BIN)/ruff check .
+	$(BIN)/mypy
+	$(BIN)/lint-imports --no-logo
+	$(BIN)/pytest -q -p no:randomly tests/tidy
+
+test: check
+	$(BIN)/pytest --ignore=tests/tidy $(ARGS)
+
+sim: .venv/dev.stamp
+	SEEDS=$(SEEDS) SEED=$(SEED) $(BIN)/pytest tests/simulation --timeout=0 $(ARGS)
+
+bench: .venv/dev.stamp
+	$(BIN)/python -m benchmarks $(ARGS)
+
+docs: .venv/dev.stamp
+	$(BIN)/python -m ringserve.tools.settings_doc
+
+# The second resolution is bound by the first, so that running and testing never differ in a version.
+LOCK := $(BIN)/uv pip compile -q --universal --python-version 3.11 --generate-hashes --no-emit-index-url \
+	--no-header --no-annotate pyproject.toml
+lock: .venv/dev.stamp
+	$(LOCK) --upgrade --group dev -o locks/dev.txt
+	$(LOCK) --constraints locks/dev.txt --group build -o locks/run.txt
+
+clean:
+	rm -rf .venv build dist src/*.egg-info .mypy_cache .pytest_cache .ruff_cache .import_linter_cache .hypothesis
+	find src tests benchmarks training -name __pycache__ -prune -exec rm -rf {} +
+
+.venv/bin/python:
+	@command -v $(PYTHON) >/dev/null 2>&1 || { \
+	  echo "ringserve needs Python 3.11 or newer, and '$(PYTHON)' is not on the path." \
+	    "Name one: make PYTHON=/path/to/python3.11 $(MAKECMDGOALS)" >&2; exit 2; }
+	@$(PYTHON) -c 'import sys; sys.exit(sys.version_info < (3, 11))' || { \
+	  echo "ringserve needs Python 3.11 or newer, and '$(PYTHON)' is $$($(PYTHON) -V 2>&1)." \
+	    "Name another: make PYTHON=python3.11 $(MAKECMDGOALS)" >&2; exit 2; }
+	@$(PYTHON) -m venv .venv
+
+# The stamps make a second run start at once. Build isolation is off because it would fetch a build backend
+# outside the lock; the backend is in both locks.
+.venv/%.stamp: locks/%.txt pyproject.toml | .venv/bin/python
+	@echo "Installing locks/$*.txt into .venv (once)"
+	@$(PIP) install --require-hashes --no-deps -r locks/$*.txt
+	@$(PIP) install --no-deps --no-build-isolation -e .
+	@touch $@
