@@ -1,5 +1,5 @@
-"""ONNX Runtime: choose a provider, load and check a model, warm it up, run a batch.
+"""ONNX Runtime: open a model file on a provider, prove that it batches, warm it up, run batches.
 
-Belongs here: all that knows of ONNX Runtime, of a model file's inside, or of the machine's cores.
-Does not: queues, caches, sockets. ONNX Runtime's own exceptions end here.
+Here belongs whatever touches onnxruntime, the model's file or the machine's cores. What may share a
+run and when is decided in `core`; sockets and threads belong to the rooms above.
 """

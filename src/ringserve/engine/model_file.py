@@ -1,0 +1,106 @@
+"""A model's file: is it there, what identifies it, and what its graph says."""
+
+from __future__ import annotations
+
+import mmap
+from dataclasses import dataclass
+from pathlib import Path
+
+from blake3 import blake3
+
+from ringserve.engine.onnx_graph import Scope, read_scopes
+from ringserve.engine.randomness import draws_random_numbers
+from ringserve.errors import UsageError
+
+
+@dataclass(frozen=True, slots=True)
+class ModelFile:
+    """What is known of a model before ONNX Runtime opens it.
+
+    Attributes:
+        path: As given.
+        name: The file's stem.
+        digest: BLAKE3 in hex, of the file; where weights lie in other files, of all of them together.
+        random: Whether a node draws random numbers, or the graph could not be looked into.
+        files: The file, and those that hold its weights.
+        stamp: Size and time of change of each of them, to see that nothing changed while it was opened.
+    """
+
+    path: Path
+    name: str
+    digest: str
+    random: bool
+    files: tuple[Path, ...]
+    stamp: tuple[tuple[int, int], ...]
+
+
+def read_model_file(path: Path) -> ModelFile:
+    """Check the file, digest it and look into its graph.
+
+    Raises:
+        UsageError: There is no such file, it cannot be read, or it is no ONNX model.
+    """
+    _check(path)
+    try:
+        scopes = _read_scopes(path)
+        files = (path, *(path.parent / name for name in _locations(scopes)))
+        for file in files[1:]:
+            if not file.is_file():
+                raise UsageError(
+                    f"{path}: its weights file {file.name} is not there; put it beside the model"
+                )
+        stamp = _stamp(files)
+        return ModelFile(path, path.stem, _digest(files), draws_random_numbers(scopes), files, stamp)
+    except OSError as error:
+        raise UsageError(f"{path} cannot be read: {error.strerror or error}") from error
+
+
+def check_unchanged(file: ModelFile) -> None:
+    """Make sure that what was opened since is what was digested.
+
+    Raises:
+        UsageError: The file changed meanwhile.
+    """
+    if file.stamp != _stamp(file.files):
+        raise UsageError(f"{file.path} changed while it was being loaded; start again when it is complete")
+
+
+def _check(path: Path) -> None:
+    if path.is_dir():
+        raise UsageError(f"{path} is a folder; give the path of an .onnx file")
+    if not path.exists():
+        raise UsageError(f"there is no model file {path}; give the path of an .onnx file")
+    if not path.is_file():
+        raise UsageError(f"{path} is no regular file; give the path of an .onnx file")
+    if path.stat().st_size == 0:
+        raise UsageError(f"{path} is empty; copy or export the model again")
+
+
+def _read_scopes(path: Path) -> list[Scope]:
+    with path.open("rb") as file:
+        view = memoryview(mmap.mmap(file.fileno(), 0, access=mmap.ACCESS_READ))
+    try:
+        return list(read_scopes(view))
+    except ValueError as error:
+        raise UsageError(
+            f"{path} is no ONNX model, or a damaged one ({error}); copy or export it again"
+        ) from error
+
+
+def _locations(scopes: list[Scope]) -> list[str]:
+    """The files that hold weights, each once, in the order in which the model names them."""
+    names: dict[str, None] = {}
+    for scope in scopes:
+        tensors = [*scope.initializers, *(tensor for node in scope.nodes for tensor in node.tensors)]
+        names.update((tensor.location, None) for tensor in tensors if tensor.location)
+    return list(names)
+
+
+def _digest(files: tuple[Path, ...]) -> str:
+    digests = [blake3().update_mmap(file).digest() for file in files]
+    return digests[0].hex() if len(digests) == 1 else blake3(b"".join(digests)).hexdigest()
+
+
+def _stamp(files: tuple[Path, ...]) -> tuple[tuple[int, int], ...]:
+    facts = [file.stat() for file in files]
+    return tuple((fact.st_size, fact.st_mtime_ns) for fact in facts)

@@ -1,0 +1,123 @@
+"""The nodes and constant tensors of an ONNX file, subgraphs and local functions included.
+
+Field numbers are those of onnx.proto (https://github.com/onnx/onnx/blob/main/onnx/onnx.proto).
+"""
+
+from __future__ import annotations
+
+from collections.abc import Iterator
+from dataclasses import dataclass, field
+
+from ringserve.engine.protobuf import EMPTY, read_fields
+
+_MODEL_GRAPH, _MODEL_FUNCTION = 7, 25
+_GRAPH_NODE, _GRAPH_INITIALIZER = 1, 5
+_FUNCTION_NODE = 7
+_NODE_INPUT, _NODE_OUTPUT, _NODE_OP, _NODE_ATTRIBUTE, _NODE_DOMAIN = 1, 2, 4, 5, 7
+_ATTRIBUTE_TENSOR, _ATTRIBUTE_GRAPH, _ATTRIBUTE_TENSORS, _ATTRIBUTE_GRAPHS = 5, 6, 10, 11
+_TENSOR_INT32, _TENSOR_NAME, _TENSOR_RAW, _TENSOR_EXTERNAL = 5, 8, 9, 13
+_ENTRY_KEY, _ENTRY_VALUE = 1, 2
+
+
+@dataclass(slots=True)
+class Tensor:
+    """A constant; `location` names the file its numbers are in, empty when they are in the model.
+
+    `numbers` holds only `raw_data` or `int32_data` as they stand: enough to know a small constant.
+    """
+
+    name: str = ""
+    location: str = ""
+    numbers: memoryview = EMPTY
+
+
+@dataclass(slots=True)
+class Node:
+    """One node, with the constants among its attributes."""
+
+    op: str = ""
+    domain: str = ""
+    inputs: list[str] = field(default_factory=list)
+    outputs: list[str] = field(default_factory=list)
+    tensors: list[Tensor] = field(default_factory=list)
+
+
+@dataclass(slots=True)
+class Scope:
+    """One graph or function body. `outer` is the graph around it, whose names it may use."""
+
+    outer: Scope | None = None
+    nodes: list[Node] = field(default_factory=list)
+    initializers: list[Tensor] = field(default_factory=list)
+
+    def find_constant(self, name: str) -> Tensor | None:
+        """Find a constant by name, here or in the graphs around."""
+        for tensor in self.initializers:
+            if tensor.name == name:
+                return tensor
+        for node in self.nodes:
+            if node.op == "Constant" and name in node.outputs and node.tensors:
+                return node.tensors[0]
+        return None if self.outer is None else self.outer.find_constant(name)
+
+
+def read_scopes(model: memoryview) -> Iterator[Scope]:
+    """Yield the main graph, every local function, and every subgraph in them.
+
+    Raises:
+        ValueError: The bytes are no ONNX model.
+    """
+    waiting: list[tuple[memoryview, int, Scope | None]] = []
+    for part in read_fields(model):
+        if part.tag == _MODEL_GRAPH:
+            waiting.append((part.data, _GRAPH_NODE, None))
+        elif part.tag == _MODEL_FUNCTION:
+            waiting.append((part.data, _FUNCTION_NODE, None))
+    if not waiting:
+        raise ValueError("no graph in the file")
+    while waiting:  # a list, not recursion: subgraphs in a hostile file may nest without end
+        message, node_tag, outer = waiting.pop()
+        scope = Scope(outer)
+        for part in read_fields(message):
+            if part.tag == node_tag:
+                node, subgraphs = _read_node(part.data)
+                scope.nodes.append(node)
+                waiting.extend((graph, _GRAPH_NODE, scope) for graph in subgraphs)
+            elif part.tag == _GRAPH_INITIALIZER and node_tag == _GRAPH_NODE:
+                scope.initializers.append(_read_tensor(part.data))
+        yield scope
+
+
+def _read_node(message: memoryview) -> tuple[Node, list[memoryview]]:
+    node, subgraphs = Node(), []
+    for part in read_fields(message):
+        if part.tag == _NODE_INPUT:
+            node.inputs.append(part.text)
+        elif part.tag == _NODE_OUTPUT:
+            node.outputs.append(part.text)
+        elif part.tag == _NODE_OP:
+            node.op = part.text
+        elif part.tag == _NODE_DOMAIN:
+            node.domain = part.text
+        elif part.tag == _NODE_ATTRIBUTE:
+            for value in read_fields(part.data):
+                if value.tag in {_ATTRIBUTE_TENSOR, _ATTRIBUTE_TENSORS}:
+                    node.tensors.append(_read_tensor(value.data))
+                elif value.tag in {_ATTRIBUTE_GRAPH, _ATTRIBUTE_GRAPHS}:
+                    subgraphs.append(value.data)
+    return node, subgraphs
+
+
+def _read_tensor(message: memoryview) -> Tensor:
+    tensor = Tensor()
+    for part in read_fields(message):
+        if part.tag == _TENSOR_NAME:
+            tensor.name = part.text
+        elif part.tag in {_TENSOR_RAW, _TENSOR_INT32}:
+            # A packed list is bytes; a single unpacked number stands in the field itself.
+            tensor.numbers = part.data or memoryview(bytes([part.number & 0xFF]))
+        elif part.tag == _TENSOR_EXTERNAL:
+            entry = {item.tag: item.text for item in read_fields(part.data)}
+            if entry.get(_ENTRY_KEY) == "location":
+                tensor.location = entry.get(_ENTRY_VALUE, "")
+    return tensor

@@ -1,0 +1,111 @@
+"""The edge to onnxruntime and to the machine's devices: the only file that imports onnxruntime.
+
+Tests put a stand-in for this edge where a machine with CUDA, or a broken one, is needed.
+"""
+
+from __future__ import annotations
+
+import contextlib
+import ctypes
+import io
+from collections.abc import Sequence
+from pathlib import Path
+from typing import Protocol
+
+import numpy as np
+import numpy.typing as npt
+import onnxruntime
+
+Array = npt.NDArray[np.generic]
+
+CPU = "CPUExecutionProvider"
+CUDA = "CUDAExecutionProvider"
+SILENT = 4
+"""ONNX Runtime's log level `fatal`: its errors reach us as exceptions, with the same text."""
+
+
+class Argument(Protocol):
+    """An input or output as a session describes it; `type` is such as `tensor(float)`."""
+
+    name: str
+    type: str
+    shape: Sequence[int | str | None]
+
+
+class Session(Protocol):
+    """What we use of an `onnxruntime.InferenceSession`; `run` may be called from several threads."""
+
+    def get_inputs(self) -> Sequence[Argument]:
+        """Describe the inputs."""
+
+    def get_outputs(self) -> Sequence[Argument]:
+        """Describe the outputs."""
+
+    def get_providers(self) -> Sequence[str]:
+        """Name the providers in use, the preferred one first."""
+
+    def run(self, output_names: Sequence[str], input_feed: dict[str, Array]) -> list[Array]:
+        """Compute the outputs named."""
+
+
+class Runtime:
+    """onnxruntime as installed, on this machine.
+
+    Attributes:
+        libraries: The folder with onnxruntime's provider libraries.
+        cuda_driver: The name of the NVIDIA driver's library.
+        device_files: One of these exists where the machine has an NVIDIA device.
+    """
+
+    libraries = Path(onnxruntime.__file__).parent / "capi"
+    cuda_driver = "libcuda.so.1"
+    device_files: tuple[Path, ...] = (Path("/dev/nvidia0"), Path("/proc/driver/nvidia/gpus"))
+
+    def available(self) -> Sequence[str]:
+        """Name the providers that are in this build."""
+        return list(onnxruntime.get_available_providers())
+
+    def has_nvidia_device(self) -> bool:
+        """Whether this machine has an NVIDIA device, usable or not."""
+        return any(path.exists() for path in self.device_files)
+
+    def open(self, path: Path, providers: Sequence[str], threads: int) -> Session:
+        """Open a model.
+
+        Args:
+            path: The model's file.
+            providers: In order of preference. One whose libraries do not load is left out without a word.
+            threads: Threads that work on one operator, the calling one included.
+
+        Raises:
+            Exception: Whatever onnxruntime raises; `reasons.shorten` makes a sentence of it.
+        """
+        onnxruntime.set_default_logger_severity(SILENT)
+        if CUDA in providers and hasattr(onnxruntime, "preload_dlls"):
+            # Finds CUDA where pip put it (the nvidia-* packages). It prints what it misses: that is
+            # no failure yet, and the true reason is told in our own words if it becomes one.
+            with contextlib.redirect_stdout(io.StringIO()):
+                onnxruntime.preload_dlls()
+        session: Session = onnxruntime.InferenceSession(
+            path, _options(threads), providers=list(providers), enable_fallback=0
+        )
+        return session
+
+    def load_library(self, name: str) -> str:
+        """Try to load a shared library: the linker's reason why it does not load, or nothing."""
+        try:
+            ctypes.CDLL(name)
+        except OSError as error:
+            return str(error)
+        return ""
+
+
+def _options(threads: int) -> onnxruntime.SessionOptions:
+    options = onnxruntime.SessionOptions()
+    options.intra_op_num_threads = threads
+    options.inter_op_num_threads = 1
+    options.log_severity_level = SILENT
+    # A spinning pool burns the cores that the event loops and the other workers need.
+    options.add_session_config_entry("session.intra_op.allow_spinning", "0")
+    options.add_session_config_entry("session.inter_op.allow_spinning", "0")
+    return options
