@@ -10,6 +10,7 @@ from __future__ import annotations
 from typing import TYPE_CHECKING
 
 if TYPE_CHECKING:
+    from ringserve.core.router.worker_state import KeyFlight
     from ringserve.core.signature import Key, Result, Signature
     from ringserve.core.single_flight import Flight
     from ringserve.errors import ServeError
@@ -25,6 +26,7 @@ class Call:
         deadline: When an answer is too late, in seconds of the brain's clock.
         received_at: When it arrived, in seconds of the brain's clock.
         flight: In a node: the computation it waits for, None when it waits for none.
+        key_flight: In a router: the calls of its key that are with the same worker.
         id: In a router: its number on the link, 0 while it is with no worker.
         worker: In a router: index of the worker it is with.
         permit: In a router: what that worker's breaker gave it.
@@ -37,6 +39,7 @@ class Call:
         "flight",
         "id",
         "key",
+        "key_flight",
         "payload",
         "permit",
         "received_at",
@@ -46,7 +49,9 @@ class Call:
         "worker",
     )
 
-    def __init__(self, key: Key, signature: Signature, payload: bytes, received_at: float, deadline: float) -> None:
+    def __init__(
+        self, key: Key, signature: Signature, payload: bytes, received_at: float, deadline: float
+    ) -> None:
         """Describe the request; nobody has it yet."""
         self.key = key
         self.signature = signature
@@ -54,13 +59,14 @@ class Call:
         self.received_at = received_at
         self.deadline = deadline
         self.flight: Flight | None = None
+        self.key_flight: KeyFlight | None = None
         self.id = 0
         self.worker = -1
         self.permit = 0
         self.tried: tuple[int, ...] = ()
         self.suspects: tuple[tuple[int, str], ...] = ()
 
-    def answer(self, result: Result, node_id: str, cached: bool, time_us: int) -> None:  # noqa: FBT001
+    def answer(self, result: Result, node_id: str, cached: bool, time_us: int) -> None:
         """Hand the result to the caller.
 
         Args:

@@ -87,7 +87,7 @@ class Node:
         self.accepted = 0
         self.finished_calls = 0
         self.runs_finished = 0
-        self.items_run = 0
+        self.items_cut = 0
         self.cuts = dict.fromkeys(CutReason, 0)
 
     @property
@@ -151,7 +151,6 @@ class Node:
         if isinstance(outcome, ServeError):
             self._failed(batch, outcome)
             return
-        self.items_run += batch.rows
         self.admission.observe_run(batch.rows, run_s)
         for flight, result in zip(batch.flights, outcome, strict=True):
             self._landed(flight, result, now)
@@ -200,13 +199,13 @@ class Node:
             batch = self._batcher.cut(now)
             if batch is None:
                 return None
-            self.cuts[batch.reason] += 1
-            if self._sweep.due(now):
+            if any(call.deadline <= now for flight in batch.flights for call in flight.calls):
                 batch.flights = [flight for flight in batch.flights if self._drop_expired(flight, now)]
                 batch.rows = sum(flight.rows for flight in batch.flights)
             if batch.flights:
+                self.cuts[batch.reason] += 1
+                self.items_cut += batch.rows
                 return batch
-            self.cuts[batch.reason] -= 1
 
     def _drop_expired(self, flight: Flight, now: float) -> bool:
         """Fail the flight's calls that are out of time; whether anybody still waits for it."""

@@ -55,7 +55,11 @@ class RunPlace:
         if not self._recent:
             return
         typical = median(self._recent)
-        if typical > MEDIAN_MAX_S if self.inline else typical < START_MAX_S and max(self._recent) <= SINGLE_MAX_S:
+        if (
+            typical > MEDIAN_MAX_S
+            if self.inline
+            else typical < START_MAX_S and max(self._recent) <= SINGLE_MAX_S
+        ):
             self._move()
 
     def _move(self) -> None:

@@ -52,7 +52,9 @@ class TensorLayout:
         name, dtype, shape = row
         if not (isinstance(name, str) and isinstance(dtype, str) and isinstance(shape, list)):
             raise ValueError("a tensor's layout is [name, type, shape]")
-        if len(shape) > DIMENSIONS_MAX or not all(type(dim) is int and 0 <= dim <= ELEMENTS_MAX for dim in shape):
+        if len(shape) > DIMENSIONS_MAX or not all(
+            type(dim) is int and 0 <= dim <= ELEMENTS_MAX for dim in shape
+        ):
             raise ValueError(f"the shape of {name!r} is not a list of sizes")
         if dtype not in DType.__members__ or count_elements(tuple(shape)) > ELEMENTS_MAX:
             raise ValueError(f"the tensor {name!r} has an unknown type or too many elements")
@@ -73,7 +75,17 @@ class Signature:
         payload_size: Bytes of all tensors, or -1 where a BYTES tensor leaves it open.
     """
 
-    __slots__ = ("_prefix", "encoded", "group", "inputs", "model", "outputs", "payload_size", "rows", "version")
+    __slots__ = (
+        "_prefix",
+        "encoded",
+        "group",
+        "inputs",
+        "model",
+        "outputs",
+        "payload_size",
+        "rows",
+        "version",
+    )
 
     def __init__(
         self,

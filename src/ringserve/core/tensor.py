@@ -11,7 +11,6 @@ from dataclasses import dataclass
 
 import numpy as np
 
-
 Dim = int | str | None
 """One dimension: a fixed number, a symbol's name, or unknown."""
 

@@ -1,0 +1,164 @@
+"""Which worker a request goes to, and the books of what is where.
+
+A key in flight is followed to its worker; any other key goes home (its owner on the ring) unless the home is
+not able, out of credit, refused by its breaker or overloaded: then it goes to the first in ring order that is
+none of these, and to an overloaded one rather than to none.
+
+Bounded load is that of Mirrokni, Thorup and Zadimoghaddam, "Consistent Hashing with Bounded Loads" (2017),
+with a floor below which nothing is spilled, so that a light load keeps perfect affinity. A worker's load is
+the items under distinct keys that this gateway has in flight there, or the queue depth it last reported where
+that is more. The sum over able workers is kept up to date, so that a choice costs the same for three workers
+as for a thousand.
+"""
+
+from __future__ import annotations
+
+import enum
+from typing import TYPE_CHECKING
+
+from ringserve.core.breaker import BreakerState
+from ringserve.core.ring import Ring
+from ringserve.core.router.fleet_model import served_model
+from ringserve.core.router.worker_state import KeyFlight
+
+if TYPE_CHECKING:
+    from collections.abc import Sequence
+
+    from ringserve.core.call import Call
+    from ringserve.core.router.worker_state import WorkerState
+    from ringserve.core.tensor import ModelSpec
+
+LOAD_FACTOR = 1.25
+LOAD_FLOOR = 8
+MOVES_MAX = 8
+
+
+class Nowhere(enum.Enum):
+    """Why a request can be sent to no worker now."""
+
+    TRIAL = "trial"
+    """The only able workers are half-open with their trial out: its outcome is worth waiting for."""
+    FULL = "full"
+    """Able workers have granted no more credit."""
+    DOWN = "down"
+    """No worker is able."""
+
+
+class Balance:
+    """Chooses workers and keeps their load."""
+
+    __slots__ = ("_able_count", "_able_load", "_flights", "_floor", "_owner", "ring", "spec", "workers")
+
+    def __init__(self, workers: Sequence[WorkerState], virtual_nodes: int) -> None:
+        """Begin with nothing in flight and nobody able."""
+        self.workers = workers
+        self.ring = Ring([worker.address for worker in workers], virtual_nodes)
+        self.spec: ModelSpec | None = None
+        self._owner = self.ring.owner
+        self._flights: dict[bytes, KeyFlight] = {}
+        self._floor = LOAD_FLOOR
+        self._able_count = 0
+        self._able_load = 0
+
+    def choose(self, call: Call, now: float, *, refused: bool) -> WorkerState | Nowhere:
+        """Find the worker for a call and acquire its breaker's permit, left in `call.permit`.
+
+        Args:
+            call: With the workers it was with before in `tried`.
+            now: The time.
+            refused: Whether a live worker refused it, so that none may be asked twice.
+        """
+        if not call.tried:
+            flight = self._flights.get(call.key)
+            worker = flight.worker if flight is not None else self.workers[self._owner(call.key)]
+            if worker.able and worker.has_credit_for(call):
+                if flight is not None or worker.load < self._floor or not self._overloaded(worker):
+                    call.permit = worker.breaker.try_acquire(now)
+                    if call.permit:
+                        return worker
+                    if flight is not None and worker.breaker.state_at(now) is BreakerState.HALF_OPEN:
+                        return Nowhere.TRIAL
+                else:
+                    worker.spilled += 1
+        return self._along_ring(call, now, refused=refused)
+
+    def book(self, worker: WorkerState, call: Call) -> None:
+        """Note that the call is with the worker now."""
+        call.worker = worker.index
+        rows = call.signature.rows
+        flight = self._flights.get(call.key)
+        if flight is None or flight.worker is not worker:
+            flight = self._flights[call.key] = KeyFlight(call.key, worker, rows)
+            worker.items += rows
+            self.reload(worker)
+        flight.calls += 1
+        call.key_flight = flight
+        worker.in_flight[call.id] = call
+        worker.items_out += rows
+        worker.bytes_out += len(call.payload)
+        worker.requests += 1
+
+    def unbook(self, worker: WorkerState, call: Call) -> None:
+        """Note that the call, already out of `in_flight`, left the worker."""
+        call.worker = -1
+        worker.items_out -= call.signature.rows
+        worker.bytes_out -= len(call.payload)
+        flight = call.key_flight
+        call.key_flight = None
+        if flight is None:
+            return
+        flight.calls -= 1
+        if flight.calls == 0:
+            worker.items -= flight.rows
+            self.reload(worker)
+            if self._flights.get(flight.key) is flight:
+                del self._flights[flight.key]
+
+    def reload(self, worker: WorkerState) -> None:
+        """Work out a worker's load again after its items or its reported depth changed."""
+        load = worker.items if worker.items > worker.depth else worker.depth  # noqa: FURB136 - half the cost of max
+        if worker.able:
+            self._able_load += load - worker.load
+        worker.load = load
+
+    def fleet_changed(self) -> list[WorkerState]:
+        """Work out again who is able and which model the fleet serves; returns newly foreign workers."""
+        spec = served_model(self.workers, self.spec)
+        self.spec = spec if spec is not None else self.spec
+        foreign = []
+        for worker in self.workers:
+            own = worker.spec
+            other = own is not None and spec is not None and own.digest != spec.digest
+            if other and not worker.foreign:
+                foreign.append(worker)
+            worker.foreign = other
+            worker.able = worker.link_up and not (worker.going_away or worker.hung or other)
+        able = [worker for worker in self.workers if worker.able]
+        self._able_count = len(able)
+        self._able_load = sum(worker.load for worker in able)
+        self._floor = max(LOAD_FLOOR, self.spec.max_batch if self.spec is not None else 0)
+        return foreign
+
+    def flights(self) -> int:
+        """How many keys are in flight, for checks and metrics."""
+        return len(self._flights)
+
+    def _along_ring(self, call: Call, now: float, *, refused: bool) -> WorkerState | Nowhere:
+        order = [self.workers[index] for index in self.ring.preference(call.key)]
+        able = [worker for worker in order if worker.able and worker.index not in call.tried]
+        if not able and not refused and len(call.tried) < MOVES_MAX:
+            able = [worker for worker in order if worker.able]
+        granted = [worker for worker in able if worker.has_credit_for(call)]
+        granted.sort(key=self._overloaded)
+        for worker in granted:
+            call.permit = worker.breaker.try_acquire(now)
+            if call.permit:
+                return worker
+        if any(worker.breaker.state_at(now) is BreakerState.HALF_OPEN for worker in granted):
+            return Nowhere.TRIAL
+        if any(worker.breaker.state_at(now) is not BreakerState.OPEN for worker in able):
+            return Nowhere.FULL
+        return Nowhere.DOWN
+
+    def _overloaded(self, worker: WorkerState) -> bool:
+        return worker.load >= self._floor and worker.load * self._able_count > LOAD_FACTOR * self._able_load

@@ -1,0 +1,32 @@
+"""Which model a fleet serves while its workers do not all have the same."""
+
+from __future__ import annotations
+
+from typing import TYPE_CHECKING
+
+if TYPE_CHECKING:
+    from collections.abc import Sequence
+
+    from ringserve.core.router.worker_state import WorkerState
+    from ringserve.core.tensor import ModelSpec
+
+
+def served_model(workers: Sequence[WorkerState], current: ModelSpec | None) -> ModelSpec | None:
+    """The model most connected workers have; None while none is connected.
+
+    In the middle of a roll-out some workers have the old file and some the new. Answers of the two are never
+    mixed: the majority's model is served, and where it is a draw, the one served so far.
+    """
+    votes: dict[str, int] = {}
+    specs: dict[str, ModelSpec] = {}
+    for worker in workers:
+        spec = worker.spec
+        if spec is not None and not worker.going_away:
+            votes[spec.digest] = votes.get(spec.digest, 0) + 1
+            specs.setdefault(spec.digest, spec)
+    if not votes:
+        return None
+    most = max(votes.values())
+    if current is not None and votes.get(current.digest) == most:
+        return current
+    return next(specs[digest] for digest, count in votes.items() if count == most)

@@ -1,0 +1,153 @@
+"""What a router knows of one worker."""
+
+from __future__ import annotations
+
+from dataclasses import dataclass
+from typing import TYPE_CHECKING
+
+if TYPE_CHECKING:
+    from ringserve.core.breaker import Breaker
+    from ringserve.core.call import Call
+    from ringserve.core.tensor import ModelSpec
+
+
+@dataclass(frozen=True, slots=True)
+class Hello:
+    """What a worker says when a link comes up.
+
+    Attributes:
+        node_id: Its own name.
+        incarnation: Different for each process that ever served under this address.
+        spec: The model it has ready.
+        credit_items: Items that may be in flight to it at once.
+        credit_bytes: Bytes of tensors that may be in flight to it at once.
+        run_timeout_s: Its own limit for one run, in seconds; 0 for none.
+        slowest_run_s: The slowest run so far, warm-up included, in seconds.
+    """
+
+    node_id: str
+    incarnation: str
+    spec: ModelSpec
+    credit_items: int
+    credit_bytes: int
+    run_timeout_s: float = 0.0
+    slowest_run_s: float = 0.0
+
+
+class KeyFlight:
+    """Calls of one key that are with one worker: they count once toward its load."""
+
+    __slots__ = ("calls", "key", "rows", "worker")
+
+    def __init__(self, key: bytes, worker: WorkerState, rows: int) -> None:
+        """Begin with no call."""
+        self.key = key
+        self.worker = worker
+        self.rows = rows
+        self.calls = 0
+
+
+class WorkerState:
+    """One worker, as this gateway sees it.
+
+    Attributes:
+        address: As typed by whoever started the gateway: its place on the ring.
+        able: Whether it may be sent anything, its breaker left aside: link up, not going away, not hung,
+            and serving the model that the fleet serves.
+        in_flight: Calls that are with it, by number.
+        items: Rows under distinct keys in flight.
+        load: max(items, queue depth last reported): what bounded load compares.
+        gone: Whether a reconnection was refused since the link was lost: that process is dead.
+    """
+
+    __slots__ = (
+        "able",
+        "address",
+        "breaker",
+        "bytes_out",
+        "depth",
+        "foreign",
+        "going_away",
+        "gone",
+        "heard_at",
+        "hello",
+        "hung",
+        "in_flight",
+        "incarnation",
+        "index",
+        "items",
+        "items_out",
+        "link_up",
+        "load",
+        "node_id",
+        "pinged_at",
+        "requests",
+        "runs_finished",
+        "spilled",
+    )
+
+    def __init__(self, index: int, address: str, breaker: Breaker) -> None:
+        """Begin without a link."""
+        self.index = index
+        self.address = address
+        self.breaker = breaker
+        self.node_id = ""
+        self.incarnation = ""
+        self.hello: Hello | None = None
+        self.link_up = False
+        self.going_away = False
+        self.gone = False
+        self.hung = False
+        self.foreign = False
+        self.able = False
+        self.in_flight: dict[int, Call] = {}
+        self.items = 0
+        self.items_out = 0
+        self.bytes_out = 0
+        self.depth = 0
+        self.load = 0
+        self.heard_at = 0.0
+        self.pinged_at = 0.0
+        self.requests = 0
+        self.runs_finished = 0
+        self.spilled = 0
+
+    @property
+    def spec(self) -> ModelSpec | None:
+        """The model it has ready; None while there is no link."""
+        return self.hello.spec if self.hello is not None and self.link_up else None
+
+    @property
+    def link_state(self) -> str:
+        """`up`, `down` or `going away`, as operators read it."""
+        if not self.link_up:
+            return "down"
+        return "going away" if self.going_away else "up"
+
+    def has_credit_for(self, call: Call) -> bool:
+        """Whether the worker granted room for one more; a call larger than all credit may go alone."""
+        hello = self.hello
+        if hello is None:
+            return False
+        if self.items_out + call.signature.rows > hello.credit_items and self.items_out > 0:
+            return False
+        return self.bytes_out + len(call.payload) <= hello.credit_bytes or self.bytes_out == 0
+
+    def greet(self, hello: Hello, now: float) -> None:
+        """A link is up: begin with nothing in flight."""
+        self.hello = hello
+        self.node_id = hello.node_id
+        self.incarnation = hello.incarnation
+        self.link_up = True
+        self.going_away = False
+        self.gone = False
+        self.hung = False
+        self.depth = 0
+        self.heard_at = now
+        self.pinged_at = now
+
+    def run_limit_s(self, slowest_run_s: float, hang_timeout_s: float) -> float:
+        """How long one of its runs may last before it counts as hung, in seconds."""
+        limit_s = max(hang_timeout_s, 10 * slowest_run_s)
+        own = self.hello.run_timeout_s if self.hello is not None else 0.0
+        return min(limit_s, own) if own > 0 else limit_s
