@@ -149,7 +149,7 @@ class Settings:
         "auto",
         _ENGINE,
         _WORKER,
-        "Where the model runs: auto (CUDA where it loads, else CPU), cpu, cuda, or any that ONNX Runtime knows.",
+        "Where the model runs: auto (CUDA where it loads, else CPU), cpu, cuda, or any other provider.",
     )
     threads: int = _flag(
         0,
