@@ -3,9 +3,9 @@
     python -m training.digits
 
 Data: the UCI "Optical Recognition of Handwritten Digits" (E. Alpaydin, C. Kaynak; CC BY 4.0) as scikit-learn
-carries it: 1,797 images of 8 x 8 pixels, 0 to 16. 360 are set aside before anything is trained, the classes in
-their shares. The model is a perceptron 64 -> 128 -> 10 with the scaling of the pixels folded into its first
-layer, so that it takes the raw pixels.
+carries it: 1,797 images of 8 x 8 pixels, 0 to 16. 360 are set aside before anything is trained, with the
+classes in their shares. The model is a perceptron 64 -> 128 -> 10 with the scaling of the pixels folded into
+its first layer, so that it takes the raw pixels.
 
 Everything is seeded: the same versions on the same machine write the same bytes. Other processors and thread
 counts round otherwise, and the weights drift: by at most 0.02 in any probability of a held-out image, and no

@@ -12,7 +12,7 @@ _FOLDER = Path(__file__).resolve().parent
 
 
 def digits_path() -> Path:
-    """Return the path of the model: `pixels` float32 `[batch, 64]` to `probabilities` float32 `[batch, 10]`."""
+    """Return the model's path: `pixels` float32 `[batch, 64]` to `probabilities` float32 `[batch, 10]`."""
     return _FOLDER / "digits.onnx"
 
 
