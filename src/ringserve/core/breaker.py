@@ -97,9 +97,7 @@ class Breaker:
         "successes",
     )
 
-    def __init__(
-        self, failure_threshold: int = 5, success_threshold: int = 2, timeout_s: float = 30.0
-    ) -> None:
+    def __init__(self, failure_threshold: int, success_threshold: int, timeout_s: float) -> None:
         """Begin CLOSED.
 
         Args:
