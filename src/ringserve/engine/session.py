@@ -1,0 +1,203 @@
+"""The engine: one model, opened, checked, warm, and ready to run batches."""
+
+from __future__ import annotations
+
+from collections.abc import Callable, Sequence
+from pathlib import Path
+
+from ringserve.core.signature import Result, Signature
+from ringserve.core.tensor import ModelSpec, TensorSpec
+from ringserve.engine.model_file import ModelFile, check_unchanged, read_model_file
+from ringserve.engine.probe import ROWS_MIN, Probe, Prober
+from ringserve.engine.provider import choose, open_session
+from ringserve.engine.reasons import shorten
+from ringserve.engine.run_plan import RunPlan
+from ringserve.engine.runs import TimedRuns
+from ringserve.engine.runtime import Runtime, Session
+from ringserve.engine.specs import read_inputs, read_outputs, why_not_batched
+from ringserve.errors import ModelFailed, UsageError
+
+_PLANS_MAX = 256
+"""Kinds of requests whose plan is remembered; one more and all are worked out anew."""
+
+SLOTS_WITHOUT_BATCHING = 2
+"""Runs at a time of a model that cannot batch: the next begins while an answer is carried away."""
+
+Say = Callable[[str], None]
+
+
+class Engine:
+    """A loaded model. `run` may be called from as many threads at a time as there are `slots`.
+
+    Attributes:
+        spec: What the model is.
+        provider: What runs it, such as `cpu`.
+        single_run_s: Seconds for a run of one item (median at warm-up).
+        full_batch_s: Seconds for a run at max-batch (median at warm-up).
+        slowest_run_s: The longest run of the warm-up, the very first included.
+        slots: Runs that may go on at a time.
+    """
+
+    __slots__ = (
+        "_plans",
+        "_session",
+        "full_batch_s",
+        "provider",
+        "single_run_s",
+        "slots",
+        "slowest_run_s",
+        "spec",
+    )
+
+    def __init__(self, session: Session, spec: ModelSpec, single_run_s: float, full_batch_s: float) -> None:
+        """Use `Engine.load`."""
+        self._session = session
+        self._plans: dict[bytes, RunPlan] = {}
+        self.spec = spec
+        self.provider = spec.platform
+        self.single_run_s = single_run_s
+        self.full_batch_s = full_batch_s
+        self.slowest_run_s = max(single_run_s, full_batch_s)
+        self.slots = 1 if spec.batching else SLOTS_WITHOUT_BATCHING
+
+    @classmethod
+    def load(
+        cls,
+        path: Path,
+        *,
+        provider: str,
+        batching: str,
+        max_batch: int,
+        threads: int,
+        say: Say,
+        runtime: Runtime | None = None,
+    ) -> Engine:
+        """Open a model, prove that it batches, and warm it up. Blocks: for a slow model for many runs.
+
+        Args:
+            path: The .onnx file.
+            provider: `auto`, or the name of one.
+            batching: `auto` (prove it), `on` (take it for granted) or `off`.
+            max_batch: Items a run at most.
+            threads: Threads for one run.
+            say: Takes each line for the person who started us.
+            runtime: onnxruntime and this machine; tests put another in its place.
+
+        Raises:
+            UsageError: The file, the provider or the model cannot be used; the sentence says why.
+        """
+        runtime = runtime or Runtime()
+        choice = choose(provider, say, runtime)
+        file = read_model_file(path)
+        try:
+            session, used = open_session(choice, path, threads, say, runtime)
+        except UsageError:
+            raise
+        except Exception as error:  # the border: onnxruntime's errors share no base class
+            raise UsageError(f"{path} cannot be loaded: {shorten(error)}; export it again") from error
+        check_unchanged(file)
+        inputs = read_inputs(session, file.name)
+        outputs = read_outputs(session, file.name, say)
+        loading = _Loading(file, inputs, TimedRuns(session, [spec.name for spec in outputs]), max_batch, say)
+        batches = loading.decide_batching(batching)
+        single_run_s, full_batch_s = loading.warm_up(max_batch if batches else 1)
+        spec = ModelSpec(
+            name=file.name,
+            version="1",
+            digest=file.digest,
+            inputs=inputs,
+            outputs=outputs,
+            batching=batches,
+            max_batch=max_batch if batches else 1,
+            cacheable=not file.random,
+            platform=used,
+        )
+        engine = cls(session, spec, single_run_s, full_batch_s)
+        engine.slowest_run_s = loading.runs.slowest_s
+        return engine
+
+    def run(self, signature: Signature, payloads: Sequence[bytes]) -> list[Result]:
+        """Run requests of one signature: in one run where the model batches, else one after the other.
+
+        Args:
+            signature: Valid for this model; every payload has its shape.
+            payloads: For each request the bytes of its tensors, one after the other in the model's order.
+
+        Returns:
+            The answers, in the requests' order.
+
+        Raises:
+            ModelFailed: The model failed, for at least one of them.
+        """
+        plan = self._plans.get(signature.encoded) or self._new_plan(signature)
+        if self.spec.batching:
+            return plan.run_together(payloads)
+        return [plan.run_one(payload) for payload in payloads]
+
+    def _new_plan(self, signature: Signature) -> RunPlan:
+        if len(self._plans) >= _PLANS_MAX:
+            self._plans.clear()
+        plan = self._plans[signature.encoded] = RunPlan(self._session, self.spec.outputs, signature)
+        return plan
+
+
+class _Loading:
+    """The steps between an open session and a warm engine."""
+
+    __slots__ = ("_file", "_inputs", "_max_batch", "_probe", "_prober", "_say", "runs")
+
+    def __init__(
+        self, file: ModelFile, inputs: tuple[TensorSpec, ...], runs: TimedRuns, max_batch: int, say: Say
+    ) -> None:
+        self._file = file
+        self._inputs = inputs
+        self._max_batch = max_batch
+        self._say = say
+        self._prober = Prober(inputs, runs, max_batch)
+        self._probe: Probe | None = None
+        self.runs = runs
+
+    def decide_batching(self, batching: str) -> bool:
+        """Whether items may share runs; where that was wanted and is not so, one line tells why."""
+        why_not = why_not_batched(self._inputs)
+        wanted = batching != "off" and self._max_batch > 1
+        provable = wanted and batching == "auto" and not why_not and not self._file.random
+        self._probe = self._prober.find(ROWS_MIN if provable else 1)
+        if not wanted:
+            return False
+        if not why_not and batching == "on":
+            self._say(
+                f"--batching on: nothing has proved that the rows of model {self._file.name!r} do not change "
+                "each other's answers"
+            )
+            return True
+        why_not = why_not or self._find_flaw()
+        if why_not:
+            self._say(f"model {self._file.name!r} runs item by item: {why_not}")
+        return not why_not
+
+    def _find_flaw(self) -> str:
+        if self._file.random:
+            return "it draws random numbers"
+        if self._probe is None:
+            return "no input was found that it accepts"
+        return self._prober.find_flaw(self._probe)
+
+    def warm_up(self, max_batch: int) -> tuple[float, float]:
+        """Run at 1 and at max-batch several times.
+
+        Returns:
+            Seconds for one item and for a full batch; 0 where no input was found that the model accepts.
+        """
+        if self._probe is None:
+            self._say(f"model {self._file.name!r} starts cold: no input was found that it accepts")
+            return 0.0, 0.0
+        try:
+            single = self.runs.measure(self._prober.feed_item(self._probe), 1)
+            if max_batch == 1:
+                return single, single
+            return single, self.runs.measure(self._prober.feed(self._probe, max_batch), max_batch)
+        except ModelFailed as error:
+            # Reached with `--batching on` only: a proof would have found it.
+            self._say(f"model {self._file.name!r} failed at warm-up: {error.message}")
+            return self.runs.median_s(1), self.runs.slowest_s
