@@ -140,6 +140,11 @@ def test_a_wait_past_the_deadline_is_refused_at_once() -> None:
     assert (door.shed_full, door.shed_wait, door.shed_deadline) == (0, 0, 1)
 
 
+def test_a_wait_that_just_fits_is_let_in() -> None:
+    door = admission(max_queue=11, max_wait_s=5.0, item_s=0.5)
+    assert door.check(10, 1, 100.0, 105.0) is None
+
+
 def test_a_deadline_that_has_passed_is_left_to_those_who_fail_it_as_such() -> None:
     door = admission(item_s=0.1)
     assert door.check(10, 1, 100.0, 100.0) is None

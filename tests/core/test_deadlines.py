@@ -120,7 +120,7 @@ def test_a_later_deadline_does_not_hide_an_earlier_one() -> None:
 
 
 def test_short_deadlines_do_not_make_it_sweep_without_a_pause() -> None:
-    sweep = DeadlineSweep(0.02)
+    sweep = DeadlineSweep()
     sweep.sweep([], 1.0)
     sweep.note(1.001)
     assert sweep.next_wake() == 1.02

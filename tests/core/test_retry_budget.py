@@ -96,6 +96,13 @@ def test_what_was_spent_comes_back_when_the_window_has_passed() -> None:
     assert budget.available(10.0) == 10.0
 
 
+def test_a_request_at_the_very_beginning_of_a_slot_counts_until_the_end_of_its_window() -> None:
+    budget = RetryBudget(1.0, 0.0)
+    budget.record_request(1.0)
+    assert budget.available(10.5) == 1.0
+    assert budget.available(11.0) == 0.0
+
+
 def test_requests_that_leave_the_window_never_make_the_rest_negative() -> None:
     budget = RetryBudget(0.5, 0.0)
     for _ in range(10):
