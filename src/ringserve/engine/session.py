@@ -130,14 +130,13 @@ class Engine:
             ModelFailed: The model failed, for at least one of them.
         """
         plan = self._plans.get(signature.encoded) or self._new_plan(signature)
-        if self.spec.batching:
-            return plan.run_together(payloads)
-        return [plan.run_one(payload) for payload in payloads]
+        return plan.run(payloads)
 
     def _new_plan(self, signature: Signature) -> RunPlan:
         if len(self._plans) >= _PLANS_MAX:
             self._plans.clear()
-        plan = self._plans[signature.encoded] = RunPlan(self._session, self.spec.outputs, signature)
+        plan = RunPlan(self._session, self.spec.outputs, signature, batching=self.spec.batching)
+        self._plans[signature.encoded] = plan
         return plan
 
 
