@@ -1,0 +1,74 @@
+"""Signatures seen, checked once against the model and then looked up by their bytes."""
+
+from __future__ import annotations
+
+from typing import TYPE_CHECKING
+
+from ringserve.core.signature import Signature
+from ringserve.core.tensor import describe_shape
+from ringserve.errors import BadRequest
+
+if TYPE_CHECKING:
+    from ringserve.core.tensor import ModelSpec, TensorSpec
+
+SIGNATURES_MAX = 1024
+"""Signatures remembered; a model with open dimensions may see more, which are then read again."""
+
+
+class Signatures:
+    """Turns the encoded signature of a request into the one object that all requests of its shape share."""
+
+    __slots__ = ("_known", "_spec")
+
+    def __init__(self, spec: ModelSpec) -> None:
+        """Begin with none seen."""
+        self._spec = spec
+        self._known: dict[bytes, Signature] = {}
+
+    def find(self, encoded: bytes) -> Signature:
+        """Look a signature up, or read and check it.
+
+        Raises:
+            BadRequest: The bytes are no signature, or it does not fit the model.
+        """
+        known = self._known.get(encoded)
+        if known is None:
+            try:
+                known = Signature.decode(encoded)
+            except ValueError as error:
+                raise BadRequest(f"the request's signature cannot be read: {error}") from error
+            check(self._spec, known)
+            self.remember(known)
+        return known
+
+    def remember(self, signature: Signature) -> None:
+        """Keep a signature that is known to fit, dropping the oldest where there are too many."""
+        if len(self._known) >= SIGNATURES_MAX:
+            del self._known[next(iter(self._known))]
+        self._known[signature.encoded] = signature
+
+
+def check(spec: ModelSpec, signature: Signature) -> None:
+    """Hold a request's tensors against what the model declares.
+
+    Raises:
+        BadRequest: Another model, a tensor missing or in excess, a type or a dimension that differs.
+    """
+    if signature.model != spec.name or signature.version not in ("", spec.version):
+        raise BadRequest(f"this worker serves {spec.name} version {spec.version}, not {signature.model}")
+    names = [layout.name for layout in signature.inputs]
+    expected = [tensor.name for tensor in spec.inputs]
+    if names != expected:
+        raise BadRequest(f"model {spec.name} takes the inputs {expected}, got {names}")
+    for tensor, layout in zip(spec.inputs, signature.inputs, strict=True):
+        if layout.dtype is not tensor.dtype:
+            raise BadRequest(f"input {tensor.name} takes {tensor.dtype.name}, got {layout.dtype.name}")
+        if not _fits(tensor, layout.shape):
+            expected_shape, got_shape = describe_shape(tensor.shape), describe_shape(layout.shape)
+            raise BadRequest(f"input {tensor.name} has shape {expected_shape}, got {got_shape}")
+
+
+def _fits(tensor: TensorSpec, shape: tuple[int, ...]) -> bool:
+    return len(shape) == len(tensor.shape) and all(
+        not isinstance(dim, int) or dim == size for dim, size in zip(tensor.shape, shape, strict=True)
+    )

@@ -1,0 +1,145 @@
+"""How the two ends of a link greet: JSON, so that it can grow and be read in a trace."""
+
+from __future__ import annotations
+
+import msgspec
+
+from ringserve.core.router.worker_state import Hello
+from ringserve.core.tensor import DType, ModelSpec, TensorSpec
+from ringserve.wire.frames import LinkError
+
+PROTOCOL = "ringserve-link"
+"""The token of the HTTP Upgrade that opens a link."""
+
+VERSION = 1
+
+
+class _Tensor(msgspec.Struct, forbid_unknown_fields=False):
+    name: str
+    dtype: str
+    shape: list[int | str | None]
+
+
+class _Model(msgspec.Struct):
+    name: str
+    version: str
+    digest: str
+    inputs: list[_Tensor]
+    outputs: list[_Tensor]
+    batching: bool
+    max_batch: int
+    cacheable: bool
+    platform: str
+
+
+class _WorkerHello(msgspec.Struct):
+    link: int
+    node_id: str
+    incarnation: str
+    credit_items: int
+    credit_bytes: int
+    run_timeout_s: float
+    slowest_run_s: float
+    model: _Model
+
+
+class GatewayHello(msgspec.Struct):
+    """What a gateway says first.
+
+    Attributes:
+        link: Version of the link it speaks.
+        called: What it calls the worker: the worker warns when two gateways differ in this.
+    """
+
+    link: int
+    called: str
+
+
+def encode_worker_hello(hello: Hello) -> bytes:
+    """The body of a worker's HELLO."""
+    spec = hello.spec
+    model = _Model(
+        name=spec.name,
+        version=spec.version,
+        digest=spec.digest,
+        inputs=[_Tensor(tensor.name, tensor.dtype.name, list(tensor.shape)) for tensor in spec.inputs],
+        outputs=[_Tensor(tensor.name, tensor.dtype.name, list(tensor.shape)) for tensor in spec.outputs],
+        batching=spec.batching,
+        max_batch=spec.max_batch,
+        cacheable=spec.cacheable,
+        platform=spec.platform,
+    )
+    return msgspec.json.encode(
+        _WorkerHello(
+            link=VERSION,
+            node_id=hello.node_id,
+            incarnation=hello.incarnation,
+            credit_items=hello.credit_items,
+            credit_bytes=hello.credit_bytes,
+            run_timeout_s=hello.run_timeout_s,
+            slowest_run_s=hello.slowest_run_s,
+            model=model,
+        )
+    )
+
+
+def decode_worker_hello(body: bytes) -> Hello:
+    """Read a worker's HELLO.
+
+    Raises:
+        LinkError: It is none, or of another version.
+    """
+    try:
+        heard = msgspec.json.decode(body, type=_WorkerHello)
+        model = heard.model
+        spec = ModelSpec(
+            name=model.name,
+            version=model.version,
+            digest=model.digest,
+            inputs=tuple(_tensor(tensor) for tensor in model.inputs),
+            outputs=tuple(_tensor(tensor) for tensor in model.outputs),
+            batching=model.batching,
+            max_batch=model.max_batch,
+            cacheable=model.cacheable,
+            platform=model.platform,
+        )
+    except (msgspec.MsgspecError, UnicodeDecodeError, KeyError) as cause:
+        raise LinkError(f"the worker's hello cannot be read: {cause}") from cause
+    _check_version(heard.link)
+    return Hello(
+        node_id=heard.node_id,
+        incarnation=heard.incarnation,
+        spec=spec,
+        credit_items=heard.credit_items,
+        credit_bytes=heard.credit_bytes,
+        run_timeout_s=heard.run_timeout_s,
+        slowest_run_s=heard.slowest_run_s,
+    )
+
+
+def encode_gateway_hello(called: str) -> bytes:
+    """The body of a gateway's HELLO."""
+    return msgspec.json.encode(GatewayHello(link=VERSION, called=called))
+
+
+def decode_gateway_hello(body: bytes) -> GatewayHello:
+    """Read a gateway's HELLO.
+
+    Raises:
+        LinkError: It is none, or of another version.
+    """
+    try:
+        heard = msgspec.json.decode(body, type=GatewayHello)
+    except (msgspec.MsgspecError, UnicodeDecodeError) as cause:
+        raise LinkError(f"the gateway's hello cannot be read: {cause}") from cause
+    _check_version(heard.link)
+    return heard
+
+
+def _tensor(row: _Tensor) -> TensorSpec:
+    return TensorSpec(row.name, DType[row.dtype], tuple(row.shape))
+
+
+def _check_version(version: int) -> None:
+    if version != VERSION:
+        raise LinkError(f"the other end speaks version {version} of the link, this one {VERSION}")

@@ -1,0 +1,153 @@
+"""`POST /infer`: one item in, one item out, as plain JSON.
+
+Two ways to read a body, held equal by tests. The fast way covers what almost every caller sends: orjson, then
+one `struct` call that checks the count, the range and that every element is a number. Whatever it cannot do
+(nested lists, whole floats for integer inputs, anything wrong) goes the strict way, which walks the value and
+words the error. Booleans are numbers to Python, so a body that holds one never goes the fast way.
+"""
+
+from __future__ import annotations
+
+from struct import Struct, error
+
+import numpy as np
+import orjson
+
+from ringserve.core.signature import Result, Signature, TensorLayout
+from ringserve.core.tensor import ModelSpec, count_elements
+from ringserve.errors import BadRequest, ModelFailed, NotFinite
+from ringserve.limits import TENSOR_ELEMENTS_MAX
+from ringserve.wire.nested import item_shape_of, pack_numbers
+
+_KNOWN_MAX = 256
+
+
+class InferRequest:
+    """A request body, read."""
+
+    __slots__ = ("payload", "request_id", "signature")
+
+    def __init__(self, request_id: str | None, signature: Signature, payload: bytes) -> None:
+        """Bind the parts; `request_id` is None when the caller left it out."""
+        self.request_id = request_id
+        self.signature = signature
+        self.payload = payload
+
+
+class InferCodec:
+    """Reads and writes the bodies of `/infer` for one model."""
+
+    def __init__(self, spec: ModelSpec) -> None:
+        """Work out what one item of the model looks like.
+
+        Args:
+            spec: The model; one that `/infer` cannot describe makes a codec that refuses every body.
+        """
+        self.spec = spec
+        self.refusal = _why_not(spec)
+        self._input = spec.inputs[0] if spec.inputs else None
+        self._item = self._input.item_shape if self._input is not None else ()
+        self._shapes: dict[int, tuple[Struct, Signature]] = {}
+        self._nested: dict[tuple[int, ...], Signature] = {}
+        self._node_ids: dict[str, bytes] = {}
+
+    def decode(self, body: bytes) -> InferRequest:
+        """Read a request's body.
+
+        Raises:
+            BadRequest: It is not JSON, lacks a field, or does not fit the model's input.
+        """
+        if self.refusal is not None:
+            raise BadRequest(self.refusal)
+        try:
+            value = orjson.loads(body)
+        except orjson.JSONDecodeError as cause:
+            raise BadRequest(f"the body is not JSON: {cause}") from cause
+        if not isinstance(value, dict):
+            raise BadRequest(f'the body must be an object like {{"input_data": [...]}}, got {_kind(value)}')
+        request_id = value.get("request_id")
+        if request_id.__class__ is not str and "request_id" in value:
+            raise BadRequest(f"request_id must be a string, got {_kind(request_id)}")
+        data = value.get("input_data")
+        if data.__class__ is not list:
+            raise BadRequest(_no_list(value))
+        known = self._shapes.get(len(data))
+        if known is not None and b"true" not in body and b"false" not in body:
+            packer, signature = known
+            try:
+                return InferRequest(request_id, signature, packer.pack(*data))
+            except (error, OverflowError):
+                pass  # The strict way words the error, or accepts what the fast way cannot.
+        signature, payload = self._strict(data)
+        return InferRequest(request_id, signature, payload)
+
+    def encode(self, result: Result, request_id: str, node_id: str, cached: bool, time_us: int) -> bytes:
+        """Write an answer's body.
+
+        Raises:
+            NotFinite: The output holds NaN or infinity, which JSON cannot carry.
+            ModelFailed: The output's type has no JSON form here.
+        """
+        layout = result.layout.outputs[0]
+        kind = layout.dtype.numpy
+        if kind is None:
+            raise ModelFailed(f"output {layout.name} has type {layout.dtype.name}; ask for it by /v2")
+        numbers = np.frombuffer(result.payload, kind, count_elements(layout.shape))
+        text = orjson.dumps(numbers, option=orjson.OPT_SERIALIZE_NUMPY)
+        # orjson writes null for what JSON has no number for; no number contains the letter n.
+        if b"n" in text:
+            sentence = "holds NaN or infinity, which JSON cannot carry; ask for binary tensors by /v2"
+            raise NotFinite(f"output {layout.name} {sentence}")
+        node = self._node_ids.get(node_id)
+        if node is None:
+            node = self._node_ids[node_id] = orjson.dumps(node_id)
+        return b'{"request_id":%b,"output_data":%b,"node_id":%b,"cached":%b,"inference_time_us":%d}' % (
+            orjson.dumps(request_id),
+            text,
+            node,
+            b"true" if cached else b"false",
+            time_us,
+        )
+
+    def _strict(self, data: list[object]) -> tuple[Signature, bytes]:
+        """Read `input_data` element by element; remembers the shape for the fast way."""
+        tensor = self._input
+        assert tensor is not None
+        item = item_shape_of(tensor, data)
+        if count_elements(item) > TENSOR_ELEMENTS_MAX:
+            raise BadRequest(f"input {tensor.name} may have {TENSOR_ELEMENTS_MAX} elements at most")
+        payload = pack_numbers(tensor, item, data)
+        signature = self._nested.get(item)
+        if signature is None:
+            shape = (1, *item) if tensor.has_batch_axis else item
+            signature = Signature(self.spec.name, "", (TensorLayout(tensor.name, tensor.dtype, shape),))
+            if len(self._nested) < _KNOWN_MAX:
+                self._nested[item] = signature
+        flat = not data or not isinstance(data[0], list)
+        if flat and len(self._shapes) < _KNOWN_MAX:
+            self._shapes[len(data)] = Struct(f"<{len(data)}{tensor.dtype.code}"), signature
+        return signature, payload
+
+
+def _why_not(spec: ModelSpec) -> str | None:
+    """Why `/infer` cannot describe this model; None if it can."""
+    if len(spec.inputs) != 1:
+        return f"model {spec.name} takes {len(spec.inputs)} inputs, which /infer cannot name; use /v2"
+    if not spec.inputs[0].dtype.code:
+        name, dtype = spec.inputs[0].name, spec.inputs[0].dtype.name
+        return f"input {name} of model {spec.name} has type {dtype}, which /infer cannot carry; use /v2"
+    return None
+
+
+def _no_list(value: dict[str, object]) -> str:
+    if "input_data" not in value:
+        return "input_data is missing: it must be a list of numbers"
+    return f"input_data must be a list of numbers, got {_kind(value['input_data'])}"
+
+
+def _kind(value: object) -> str:
+    """What a JSON value is, in JSON's words."""
+    names = {bool: "a boolean", str: "a string", list: "a list", dict: "an object"}
+    if value is None:
+        return "null"
+    return names.get(type(value), "a number")

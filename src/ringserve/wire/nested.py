@@ -1,0 +1,133 @@
+"""Nested lists of numbers into raw tensor bytes: the strict way, which says what is wrong.
+
+A list is flat or nested as the item's shape. Ragged lists, booleans and strings are refused; an integer input
+takes 1.0 and refuses 1.5; a number that the type cannot hold is refused rather than rounded to infinity.
+"""
+
+from __future__ import annotations
+
+from struct import error, pack
+from typing import cast
+
+from ringserve.core.tensor import Dim, DType, TensorSpec, count_elements, describe_shape
+from ringserve.errors import BadRequest
+
+SHOWN_MAX = 40
+
+
+def item_shape_of(tensor: TensorSpec, data: list[object]) -> tuple[int, ...]:
+    """The concrete shape of the item that `data` is.
+
+    Raises:
+        BadRequest: It cannot be an item of this input.
+    """
+    declared = tensor.item_shape
+    if data and isinstance(data[0], list):
+        return _nested_shape(tensor, data)
+    unknown = [dim for dim in declared if not isinstance(dim, int)]
+    if len(unknown) > 1:
+        shape = describe_shape(declared)
+        raise BadRequest(
+            f"input {tensor.name} has shape {shape}: send input_data as lists nested like it, not flat"
+        )
+    known = count_elements(tuple(dim for dim in declared if isinstance(dim, int)))
+    if not unknown:
+        if len(data) != known:
+            raise BadRequest(_wrong_count(tensor, known, len(data)))
+        return cast("tuple[int, ...]", declared)
+    if not data or known == 0 or len(data) % known:
+        rule = f"a multiple of {known} numbers" if known > 1 else "at least one number"
+        raise BadRequest(
+            f"input {tensor.name} has shape {tensor.describe_item()}: expected {rule}, got {len(data)}"
+        )
+    size = len(data) // known
+    return tuple(dim if isinstance(dim, int) else size for dim in declared)
+
+
+def pack_numbers(tensor: TensorSpec, item: tuple[int, ...], data: list[object]) -> bytes:
+    """Pack the numbers of an item in row-major order, little-endian.
+
+    Raises:
+        BadRequest: A list is ragged, an element is no number, or the type cannot hold it.
+    """
+    flat = data if not (data and isinstance(data[0], list)) else _flatten(tensor, item, data)
+    for position, number in enumerate(flat):
+        if isinstance(number, bool) or not isinstance(number, int | float):
+            raise BadRequest(f"input_data[{position}] must be a number, got {_shown(number)}")
+    numbers = cast("list[int | float]", flat)
+    if tensor.dtype.is_integer:
+        numbers = [_whole(tensor.dtype, position, number) for position, number in enumerate(numbers)]
+    try:
+        return pack(f"<{len(numbers)}{tensor.dtype.code}", *numbers)
+    except (error, OverflowError):
+        raise BadRequest(_cannot_hold(tensor, numbers)) from None
+
+
+def _nested_shape(tensor: TensorSpec, data: list[object]) -> tuple[int, ...]:
+    shape: list[int] = []
+    level: object = data
+    while isinstance(level, list):
+        shape.append(len(level))
+        level = level[0] if level else None
+        if len(shape) > len(tensor.item_shape):
+            break
+    if len(shape) != len(tensor.item_shape) or not all(map(_allows, tensor.item_shape, shape)):
+        more = "or deeper" if isinstance(level, list) else ""
+        got = f"{describe_shape(tuple(shape))} {more}".rstrip()
+        raise BadRequest(f"input {tensor.name} has shape {tensor.describe_item()}, got lists nested as {got}")
+    return tuple(shape)
+
+
+def _allows(declared: Dim, size: int) -> bool:
+    return not isinstance(declared, int) or declared == size
+
+
+def _flatten(tensor: TensorSpec, item: tuple[int, ...], data: list[object]) -> list[object]:
+    level = data
+    for size in item[1:]:
+        deeper: list[object] = []
+        for row in level:
+            if not isinstance(row, list) or len(row) != size:
+                got = f"a list of {len(row)}" if isinstance(row, list) else _shown(row)
+                raise BadRequest(
+                    f"input {tensor.name}: input_data is ragged, expected lists of {size} there, got {got}"
+                )
+            deeper.extend(row)
+        level = deeper
+    return level
+
+
+def _whole(dtype: DType, position: int, number: float) -> int:
+    if isinstance(number, float):
+        if not number.is_integer():
+            raise BadRequest(
+                f"input_data[{position}] must be a whole number for {dtype.name}, got {number!r}"
+            )
+        return int(number)
+    return number
+
+
+def _cannot_hold(tensor: TensorSpec, numbers: list[int | float]) -> str:
+    def held(number: float) -> bool:
+        try:
+            pack(f"<{tensor.dtype.code}", number)
+        except (error, OverflowError):
+            return False
+        return True
+
+    position = next(position for position, number in enumerate(numbers) if not held(number))
+    return f"input_data[{position}] is {_shown(numbers[position])}, which {tensor.dtype.name} cannot hold"
+
+
+def _wrong_count(tensor: TensorSpec, expected: int, got: int) -> str:
+    return f"input {tensor.name} has shape {tensor.describe_item()}: expected {expected} numbers, got {got}"
+
+
+def _shown(value: object) -> str:
+    if isinstance(value, bool):
+        return f"the boolean {str(value).lower()}"
+    if isinstance(value, str):
+        return f"the string {value[:SHOWN_MAX]!r}"
+    if isinstance(value, list | dict):
+        return "a list" if isinstance(value, list) else "an object"
+    return "null" if value is None else repr(value)[:SHOWN_MAX]
