@@ -215,7 +215,7 @@ class Router:
             self._ports.say(f"worker {worker.address} is hung: one run has lasted {run_age_s:.1f} s")
             calls = self._unload(worker, now)
             for call in calls:
-                self._ports.cancel(index, call.id)
+                self._ports.cancel_on(index, call.id)
             worker.breaker.fail_unpermitted(now)
             self._move(calls, now)
         self._route_parked(now)
@@ -349,7 +349,7 @@ class Router:
             del worker.in_flight[call.id]
             worker.breaker.release(call.permit, now)
             self.balance.unbook(worker, call)
-            self._ports.cancel(worker.index, call.id)
+            self._ports.cancel_on(worker.index, call.id)
             if worker.going_away and not worker.in_flight:
                 self._ports.goodbye(worker.index)
             return True

@@ -14,7 +14,7 @@ class Ports(Protocol):
     def send(self, worker: int, call: Call) -> None:
         """Put the call on the link to this worker, under `call.id`."""
 
-    def cancel(self, worker: int, call_id: int) -> None:
+    def cancel_on(self, worker: int, call_id: int) -> None:
         """Tell the worker that nobody waits for this call any more."""
 
     def ping(self, worker: int) -> None:

@@ -1,0 +1,74 @@
+"""`ringserve gateway`: from the command line to the exit status."""
+
+from __future__ import annotations
+
+import asyncio
+import sys
+from typing import TYPE_CHECKING
+
+from ringserve.gateway.shell import GatewayShell
+from ringserve.net.link_client import keep_link
+from ringserve.net.listening import bind, url_of
+from ringserve.net.process import drain, keep_house, run_process, stop_event, tune_collector
+from ringserve.observe.beat import Beat
+from ringserve.observe.logs import set_up_logs
+
+if TYPE_CHECKING:
+    from ringserve.settings import Settings
+
+READY_POLL_S = 0.01
+PATIENCE_S = 2.0
+
+
+def run_gateway(settings: Settings, workers: list[str], supervisor_fd: int | None) -> int:
+    """Route to these workers until told to stop.
+
+    Returns:
+        The exit status: 0 drained, 1 could not answer everything in time, 2 a usage error.
+    """
+    set_up_logs(settings.log_level, "gateway")
+    beat = Beat(supervisor_fd, settings.drain_grace_s + settings.drain_timeout_s)
+    beat.start()
+    return run_process(lambda: _serve(settings, workers, beat), beat)
+
+
+async def _serve(settings: Settings, workers: list[str], beat: Beat) -> int:
+    listening = bind(settings.host, settings.port)
+    stop = stop_event()
+    shell = GatewayShell(settings, workers)
+    url = url_of(settings.host, listening)
+    await shell.listener.start(listening)
+    timeout_s = max(1.0, settings.hang_timeout_s)
+    async with asyncio.TaskGroup() as tasks:
+        running = [
+            tasks.create_task(
+                keep_link(shell.router, index, address, shell.links, timeout_s), name=f"link {address}"
+            )
+            for index, address in enumerate(workers)
+        ]
+        running.append(tasks.create_task(keep_house(shell, beat), name="house"))
+        running.append(tasks.create_task(_announce(shell, url, beat), name="announce"))
+        await stop.wait()
+        status = await drain(shell, settings)
+        for task in running:
+            task.cancel()
+    return status
+
+
+async def _announce(shell: GatewayShell, url: str, beat: Beat) -> None:
+    """Print the ready line once a worker is up; say once that none is."""
+    loop = asyncio.get_running_loop()
+    began, told = loop.time(), False
+    while not shell.workers_up():
+        if not told and loop.time() - began > PATIENCE_S:
+            told = True
+            names = ", ".join(worker.address for worker in shell.router.workers)
+            print(
+                f"ringserve gateway: no worker answers yet at {names}; still trying",
+                file=sys.stderr,
+                flush=True,
+            )
+        await asyncio.sleep(READY_POLL_S)
+    tune_collector()
+    print(f"ringserve gateway ready on {url}", file=sys.stderr, flush=True)  # noqa: T201
+    beat.beat("ready", healthy=True)

@@ -1,0 +1,188 @@
+"""A gateway put together: listener, router, links. It only moves bytes between them."""
+
+from __future__ import annotations
+
+import asyncio
+import logging
+from typing import TYPE_CHECKING
+
+from ringserve.core.router.brain import Router
+from ringserve.core.router.settings import RouterSettings
+from ringserve.errors import Draining, NoWorker
+from ringserve.net.listener import Listener
+from ringserve.net.pages import describe_model
+from ringserve.net.timer import Timer
+from ringserve.wire.infer_json import InferCodec
+
+if TYPE_CHECKING:
+    from collections.abc import Sequence
+
+    from ringserve.core.call import Call
+    from ringserve.core.tensor import ModelSpec
+    from ringserve.net.backend import Page
+    from ringserve.net.link_client import LinkClient
+    from ringserve.settings import Settings
+
+log = logging.getLogger(__name__)
+
+
+class GatewayShell:
+    """The gateway's process, apart from its life cycle."""
+
+    def __init__(self, settings: Settings, workers: Sequence[str]) -> None:
+        """Begin with no link; whoever runs it keeps `links` filled."""
+        self.settings = settings
+        self.request_timeout_s = settings.request_timeout_ms / 1000
+        self.pages: dict[str, Page] = {"/stats": self._stats, "/health": self._health, "/model": self._model}
+        self.router = Router(
+            workers,
+            RouterSettings(
+                virtual_nodes=settings.virtual_nodes,
+                failure_threshold=settings.failure_threshold,
+                success_threshold=settings.success_threshold,
+                circuit_timeout_s=settings.circuit_timeout_s,
+                hang_timeout_s=settings.hang_timeout_s,
+            ),
+            self,
+        )
+        self.links: dict[int, LinkClient] = {}
+        self.listener = Listener(settings, self)
+        self._codecs: dict[str, InferCodec] = {}
+        self._draining = False
+        self._loop = asyncio.get_running_loop()
+        self._timer = Timer(self.router.tick, self.router.next_wake, settings.hang_timeout_s / 8)
+        self._timer.start()
+
+    # Backend
+
+    def codec(self) -> InferCodec:
+        """The codec of the model the fleet serves."""
+        spec = self.router.spec
+        if spec is None:
+            raise NoWorker(f"no worker is connected ({len(self.router.workers)} configured)", 1.0)
+        codec = self._codecs.get(spec.digest)
+        return codec if codec is not None else self._new_codec(spec)
+
+    def submit(self, call: Call, now: float) -> None:
+        """Hand a call to the router."""
+        if call.deadline < self._timer.at:
+            self._timer.wake_by(call.deadline)
+        self.router.submit(call, now)
+
+    def cancel(self, call: Call) -> None:
+        """The caller left."""
+        self.router.cancel(call, self._loop.time())
+
+    def link_protocol(self) -> None:
+        """A gateway takes no links."""
+        return
+
+    # Ports
+
+    def send(self, worker: int, call: Call) -> None:
+        """Put the call on the worker's link."""
+        self.links[worker].send(call)
+
+    def cancel_on(self, worker: int, call_id: int) -> None:
+        """Tell the worker that nobody waits."""
+        self.links[worker].cancel(call_id)
+
+    def ping(self, worker: int) -> None:
+        """Ask for a sign of life."""
+        self.links[worker].ping()
+
+    def disconnect(self, worker: int) -> None:
+        """Drop a link the router gave up."""
+        self.links[worker].abort()
+
+    def goodbye(self, worker: int) -> None:
+        """Nothing of ours is left there."""
+        self.links[worker].goodbye()
+
+    def say(self, sentence: str) -> None:
+        """Tell the operator."""
+        log.warning("%s", sentence)
+
+    # Life
+
+    def state(self) -> str:
+        """`starting`, `ready` or `draining`."""
+        if self._draining:
+            return "draining"
+        return "ready" if self.workers_up() else "starting"
+
+    def healthy(self) -> bool:
+        """A gateway whose loop turns is well."""
+        return True
+
+    def workers_up(self) -> int:
+        """Workers with a link."""
+        return sum(worker.link_up for worker in self.router.workers)
+
+    def pending(self) -> int:
+        """Calls without an answer."""
+        return self.router.pending
+
+    def stop_being_ready(self) -> None:
+        """Step 1 of a drain."""
+        self._draining = True
+
+    def go_away(self) -> None:
+        """Nobody holds a link to a gateway."""
+
+    def gone(self) -> bool:
+        """Nobody holds a link to a gateway."""
+        return True
+
+    def give_up(self) -> None:
+        """The drain took too long."""
+        self.router.fail_all(
+            Draining("the gateway stops and could not finish this request", 1.0), self._loop.time()
+        )
+
+    def _new_codec(self, spec: ModelSpec) -> InferCodec:
+        if len(self._codecs) > len(self.router.workers):
+            self._codecs.clear()
+        codec = self._codecs[spec.digest] = InferCodec(spec)
+        return codec
+
+    # Pages
+
+    def _stats(self) -> tuple[int, dict[str, object]]:
+        now, router = self._loop.time(), self.router
+        breakers: list[dict[str, object]] = [
+            {
+                "node": worker.address,
+                "state": worker.breaker.state_at(now).name,
+                "failures": worker.breaker.failures,
+                "successes": worker.breaker.successes,
+                "node_id": worker.node_id,
+                "link": worker.link_state,
+                "in_flight": len(worker.in_flight),
+                "requests": worker.requests,
+                "spilled": worker.spilled,
+            }
+            for worker in router.workers
+        ]
+        return 200, {
+            "total_workers": len(router.workers),
+            "circuit_breakers": breakers,
+            "accepted": router.accepted,
+            "finished": router.finished,
+            "pending": router.pending,
+            "moved": router.moved,
+            "late": router.late,
+        }
+
+    def _health(self) -> tuple[int, dict[str, object]]:
+        healthy = self.state() == "ready"
+        page: dict[str, object] = {
+            "healthy": healthy,
+            "state": self.state(),
+            "workers_up": self.workers_up(),
+            "total_workers": len(self.router.workers),
+        }
+        return (200 if healthy else 503), page
+
+    def _model(self) -> tuple[int, dict[str, object]]:
+        return describe_model(self.router.spec)

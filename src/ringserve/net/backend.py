@@ -1,0 +1,42 @@
+"""What a listener needs from whoever answers its requests: a worker's shell, or a gateway's."""
+
+from __future__ import annotations
+
+from typing import TYPE_CHECKING, Protocol
+
+if TYPE_CHECKING:
+    import asyncio
+    from collections.abc import Callable, Mapping
+
+    from ringserve.core.call import Call
+    from ringserve.wire.infer_json import InferCodec
+
+    Page = Callable[[], tuple[int, dict[str, object]]]
+
+
+class Backend(Protocol):
+    """Takes calls and shows pages.
+
+    Attributes:
+        pages: What `GET` of each path answers: status and JSON.
+        request_timeout_s: The deadline of a request that brings none.
+    """
+
+    pages: Mapping[str, Page]
+    request_timeout_s: float
+
+    def codec(self) -> InferCodec:
+        """The codec of the model now served.
+
+        Raises:
+            ServeError: No model is served yet.
+        """
+
+    def submit(self, call: Call, now: float) -> None:
+        """Accept a call; it is answered or failed later, or before this returns."""
+
+    def cancel(self, call: Call) -> None:
+        """The caller left."""
+
+    def link_protocol(self) -> asyncio.Protocol | None:
+        """The protocol of a new link from a gateway; None where links are not taken (now)."""

@@ -1,0 +1,330 @@
+"""uvicorn's HTTP protocol with a fast path for the plain case of the hot route.
+
+This is the one file that touches uvicorn's inner parts. A plain `POST` of a hot route (HTTP/1.1, a
+Content-Length, no Expect, Upgrade, query or escape) is answered without scope, task or timer. Everything
+else takes uvicorn's ordinary way to the ASGI app. Answers keep the order of their requests: while fast calls
+are pending, an ordinary request waits in uvicorn's own pipeline, and while an ordinary one runs, a hot route
+goes the ordinary way too.
+
+What of uvicorn is owned here: an Upgrade that is not ours is ignored and its body kept; a head is bounded in
+bytes and time; Content-Length beside Transfer-Encoding, and codings other than chunked, are refused; every
+refusal is JSON; callers who leave are told to the backend; shutdown waits for fast calls.
+
+(Over 300 lines because uvicorn's callbacks must stand together to be read as one state machine.)
+"""
+
+from __future__ import annotations
+
+import asyncio
+from collections import deque
+from typing import TYPE_CHECKING, Any, cast
+
+import httptools
+from uvicorn.protocols.http.httptools_impl import HttpToolsProtocol
+
+from ringserve.errors import BadRequest, ServeError, TooLarge
+from ringserve.net.deadline_header import deadline_of
+from ringserve.net.http_call import HttpCall, Reply
+from ringserve.net.replies import error_body, response
+from ringserve.wire.hello import PROTOCOL
+
+if TYPE_CHECKING:
+    from ringserve.net.listener import Listener
+
+UPGRADE_ANSWER = (
+    f"HTTP/1.1 101 Switching Protocols\r\nconnection: Upgrade\r\nupgrade: {PROTOCOL}\r\n\r\n".encode()
+)
+_PROTOCOL = PROTOCOL.encode()
+
+
+class _Busy:
+    """Stands for an unfinished answer, so that uvicorn queues what comes behind fast calls."""
+
+    response_complete = False
+    keep_alive = True
+    disconnected = False
+
+    def __init__(self) -> None:
+        self.message_event = asyncio.Event()
+
+
+class HttpProtocol(HttpToolsProtocol):
+    """One client connection."""
+
+    def __init__(self, listener: Listener) -> None:
+        """Serve for this listener."""
+        super().__init__(listener.config, listener.server_state, {}, asyncio.get_running_loop())
+        self._listener = listener
+        self._backend = listener.backend
+        self._replies: deque[Reply] = deque()
+        self._calls: dict[Reply, HttpCall] = {}
+        self._body: list[bytes] | None = None
+        self._ended = False
+        self._in_head = False
+        self._foreign = False
+        self.active_at = 0.0
+        self._clear_head()
+
+    def _clear_head(self) -> None:
+        self._head_size = 0
+        self._length: bytes | None = None
+        self._lengths = 0
+        self._coding: bytes | None = None
+        self._upgrade: bytes | None = None
+        self._timeout: bytes | None = None
+
+    # uvicorn's and asyncio's callbacks
+
+    def connection_made(self, transport: asyncio.BaseTransport) -> None:
+        """Take the connection, unless there are too many."""
+        super().connection_made(cast("asyncio.Transport", transport))
+        self.active_at = self.loop.time()
+        if len(self.connections) > self._listener.connections_max:
+            self._refuse(503, "too many connections are open; come again later")
+
+    def connection_lost(self, exc: Exception | None) -> None:
+        """Tell the backend that nobody waits any more."""
+        calls, self._calls = self._calls, {}
+        self._replies.clear()
+        self._ended = True
+        for call in calls.values():
+            self._backend.cancel(call)
+        if isinstance(self.cycle, _Busy):
+            self.cycle = cast("Any", None)
+        super().connection_lost(exc)
+
+    def data_received(self, data: bytes) -> None:
+        """Feed the parser."""
+        if self._ended:
+            return
+        if self.timeout_keep_alive_task is not None:
+            self._unset_keepalive_if_required()
+        self.active_at = self.loop.time()
+        if self._in_head:
+            self._count_head(len(data))
+        try:
+            self.parser.feed_data(data)
+        except httptools.HttpParserUpgrade as upgrade:
+            self._upgraded(data[upgrade.args[0] :])
+        except httptools.HttpParserError as error:
+            self._refuse(400, f"the request is not valid HTTP: {error}")
+        if self._in_head and self._head_size == 0:
+            self._count_head(len(data))
+
+    def on_message_begin(self) -> None:
+        """Begin a head; uvicorn's own bookkeeping is built only for requests that go its way."""
+        self.url = b""
+        self.headers = []
+        self.expect_100_continue = False
+        self._in_head = True
+        self._clear_head()
+
+    def on_header(self, name: bytes, value: bytes) -> None:
+        """Note a header, and those that matter here."""
+        name = name.lower()
+        self.headers.append((name, value))
+        if name == b"content-length":
+            self._length = value
+            self._lengths += 1
+        elif name == b"transfer-encoding":
+            self._coding = value.lower() if self._coding is None else self._coding + b"," + value.lower()
+        elif name == b"expect":
+            self.expect_100_continue = value.lower() == b"100-continue"
+        elif name == b"upgrade":
+            self._upgrade = value.lower()
+        elif name == b"x-request-timeout-ms":
+            self._timeout = value
+
+    def on_headers_complete(self) -> None:
+        """Refuse, upgrade, or choose the way."""
+        self._in_head = False
+        if self._ended:
+            return
+        refusal = self._head_refusal()
+        if refusal is not None:
+            self._refuse(refusal.status, refusal.message)
+            return
+        if self.parser.should_upgrade():
+            self._foreign = self._upgrade != _PROTOCOL
+            return
+        if self._is_fast():
+            self._body = []
+        else:
+            self._take_ordinary_way()
+
+    def on_body(self, body: bytes) -> None:
+        """Gather a fast call's body; uvicorn gathers the others."""
+        if self._body is not None:
+            self._body.append(body)
+        elif not self._ended and self.cycle is not None:
+            super().on_body(body)
+
+    def on_message_complete(self) -> None:
+        """Hand a fast call over; uvicorn hands over the others."""
+        parts = self._body
+        if parts is not None:
+            self._body = None
+            self._accept(parts[0] if len(parts) == 1 else b"".join(parts))
+        elif not (self._ended or self.parser.should_upgrade() or self.cycle is None):
+            super().on_message_complete()
+
+    def shutdown(self) -> None:
+        """Drain: close after what is pending; an idle connection is left to the listener's sweep."""
+        if self.cycle is not None and not self.cycle.response_complete:
+            self.cycle.keep_alive = False
+
+    @property
+    def idle(self) -> bool:
+        """Whether no request is being read or answered."""
+        ordinary = self.cycle is not None and not self.cycle.response_complete
+        return not (self._replies or self._in_head or self._body is not None or ordinary)
+
+    @property
+    def in_head(self) -> bool:
+        """Whether the head of a request is arriving."""
+        return self._in_head
+
+    # The fast path
+
+    def _is_fast(self) -> bool:
+        return (
+            self.url in self._listener.hot_paths
+            and self._coding is None
+            and self._length is not None
+            and not self.expect_100_continue
+            and (self.cycle is None or self.cycle.response_complete)
+            and not self.pipeline
+            and self.parser.get_method() == b"POST"
+            and self.parser.get_http_version() == "1.1"
+        )
+
+    def _accept(self, body: bytes) -> None:
+        now = self.active_at
+        reply = Reply(not self.parser.should_keep_alive())
+        self._replies.append(reply)
+        try:
+            deadline = deadline_of(self._timeout, now, self._backend.request_timeout_s)
+            codec = self._backend.codec()
+            request = codec.decode(body)
+        except ServeError as error:
+            self._settle(reply, error.status, error_body(error.message), error)
+            return
+        request_id = request.request_id
+        if request_id is None:
+            request_id = self._listener.new_request_id()
+        call = HttpCall(self, reply, codec, request, request_id, (now, deadline))
+        self._calls[reply] = call
+        self._backend.submit(call, now)
+
+    def complete_error(self, call: HttpCall, error: ServeError) -> None:
+        """A call failed."""
+        self.complete(call, error.status, error_body(error.message), error)
+
+    def complete(self, call: HttpCall, status: int, body: bytes, error: ServeError | None) -> None:
+        """A call is answered; the bytes leave when all before it have left."""
+        if self._calls.pop(call.reply, None) is not None:
+            self._settle(call.reply, status, body, error)
+
+    def _settle(self, reply: Reply, status: int, body: bytes, error: ServeError | None) -> None:
+        reply.done = (status, body, error)
+        replies = self._replies
+        out = []
+        while replies and replies[0].done is not None:
+            first = replies.popleft()
+            done = cast("tuple[int, bytes, ServeError | None]", first.done)
+            close = first.close or (self._listener.draining and not replies and not self.pipeline)
+            out.append(response(done[0], self._listener.head, done[1], error=done[2], close=close))
+            if close:
+                self._ended = True
+                break
+        if out:
+            self.transport.write(out[0] if len(out) == 1 else b"".join(out))
+        if self._ended:
+            self.transport.close()
+        elif not replies and isinstance(self.cycle, _Busy):
+            self.cycle = cast("Any", None)
+            self.on_response_complete()
+
+    # The ordinary way
+
+    def _take_ordinary_way(self) -> None:
+        url, headers, expect = self.url, self.headers, self.expect_100_continue
+        super().on_message_begin()
+        self.url, self.headers, self.expect_100_continue = url, headers, expect
+        self.scope["headers"] = headers
+        if self._replies and (self.cycle is None or self.cycle.response_complete):
+            self.cycle = cast("Any", _Busy())
+        try:
+            super().on_headers_complete()
+        except (httptools.HttpParserError, UnicodeDecodeError) as error:
+            self._refuse(400, f"the request's address cannot be read: {error}")
+
+    def _upgraded(self, rest: bytes) -> None:
+        """The head asked for another protocol: ours opens a link, any other is ignored."""
+        if self._ended:
+            return
+        if self._foreign:
+            self._foreign = False
+            head = [
+                b"%b %b HTTP/%b"
+                % (self.parser.get_method(), self.url, self.parser.get_http_version().encode())
+            ]
+            dropped = (b"upgrade", b"connection", b"http2-settings")
+            head += [b"%b: %b" % header for header in self.headers if header[0] not in dropped]
+            self.parser = httptools.HttpRequestParser(self)
+            self.data_received(b"\r\n".join([*head, b"", b""]) + rest)
+            return
+        link = self._backend.link_protocol()
+        if link is None:
+            self._refuse(503, "no link can be opened here now")
+            return
+        self._ended = True
+        self.connections.discard(self)
+        self.transport.write(UPGRADE_ANSWER)
+        self.transport.set_protocol(link)
+        link.connection_made(self.transport)
+        if rest:
+            link.data_received(rest)
+
+    # Refusals
+
+    def _head_refusal(self) -> ServeError | None:
+        if self._coding is not None:
+            if self._length is not None:
+                return BadRequest("a request has Content-Length or Transfer-Encoding, not both")
+            if self._coding.strip() != b"chunked":
+                return BadRequest("Transfer-Encoding must be chunked")
+        if self._lengths > 1:
+            return BadRequest("a request has one Content-Length")
+        if (
+            self._length is not None
+            and self._length.isdigit()
+            and int(self._length) > self._listener.body_max
+        ):
+            return TooLarge(
+                f"the body has {int(self._length)} bytes; this server takes {self._listener.body_max}"
+            )
+        return None
+
+    def _count_head(self, size: int) -> None:
+        self._head_size += size
+        if self._in_head and self._head_size > self._listener.head_max:
+            self._refuse(431, f"the head of the request is longer than {self._listener.head_max} bytes")
+
+    def refuse_slow_head(self) -> None:
+        """The head took too long to arrive."""
+        self._refuse(408, "the head of the request took too long to arrive")
+
+    def _refuse(self, status: int, sentence: str) -> None:
+        """Answer and close; what is pending before it is answered first, what comes after is not read."""
+        if self._ended or self.transport.is_closing():
+            return
+        self._in_head = False
+        self._body = None
+        reply = Reply(close=True)
+        self._replies.append(reply)
+        if self.cycle is not None and not self.cycle.response_complete and not isinstance(self.cycle, _Busy):
+            self.cycle.keep_alive = False  # its answer is on the way and must not be cut; it closes then
+            self._ended = True
+            return
+        self._settle(reply, status, error_body(sentence), None)

@@ -1,0 +1,104 @@
+"""One listening socket with its connections: served, swept, drained."""
+
+from __future__ import annotations
+
+import asyncio
+import os
+from typing import TYPE_CHECKING
+
+from uvicorn.config import Config
+from uvicorn.server import ServerState
+
+from ringserve.net.app import build_app
+from ringserve.net.fast_path import HttpProtocol
+from ringserve.net.replies import default_headers, head_bytes
+
+if TYPE_CHECKING:
+    import socket
+
+    from ringserve.net.backend import Backend
+    from ringserve.settings import Settings
+
+SWEEP_S = 1.0
+LINGER_S = 1.0
+"""How long a draining listener leaves an idle connection open, so that a request on its way still finds it."""
+
+
+class Listener:
+    """Serves a backend over HTTP on one socket.
+
+    Attributes:
+        draining: Whether answers tell the client to close.
+    """
+
+    hot_paths = frozenset({b"/infer"})
+
+    def __init__(self, settings: Settings, backend: Backend) -> None:
+        """Prepare to serve; `start` begins."""
+        self.backend = backend
+        self.body_max = settings.max_body_bytes
+        self.head_max = settings.max_header_kb << 10
+        self.connections_max = settings.max_connections
+        self.draining = False
+        self.server_state = ServerState()
+        self._keep_alive_s = settings.keep_alive_s
+        self._header_timeout_s = settings.header_timeout_s
+        self._id_prefix = os.urandom(6).hex()
+        self._id_count = 0
+        self._server: asyncio.Server | None = None
+        self._drain_began = 0.0
+        self.config = Config(
+            build_app(self),
+            http=HttpProtocol,
+            ws="none",
+            lifespan="off",
+            log_config=None,
+            access_log=False,
+            timeout_keep_alive=max(1, int(settings.keep_alive_s)),
+        )
+        self.config.load()
+        self.head = b""
+        self._tell_time()
+
+    async def start(self, listening: socket.socket) -> None:
+        """Begin to accept connections."""
+        loop = asyncio.get_running_loop()
+        self._server = await loop.create_server(lambda: HttpProtocol(self), sock=listening)
+
+    def new_request_id(self) -> str:
+        """An id for a request that brought none."""
+        self._id_count += 1
+        return f"{self._id_prefix}-{self._id_count}"
+
+    def sweep(self, now: float) -> None:
+        """Tell the time in answers; close what is idle or slow. Call about once in `SWEEP_S`."""
+        self._tell_time()
+        for protocol in list(self.server_state.connections):
+            if not isinstance(protocol, HttpProtocol):
+                continue
+            quiet_s = now - protocol.active_at
+            if protocol.in_head and quiet_s > self._header_timeout_s:
+                protocol.refuse_slow_head()
+            elif protocol.idle and (
+                quiet_s > self._keep_alive_s or (self.draining and now - self._drain_began > LINGER_S)
+            ):
+                protocol.transport.close()
+
+    def close(self, now: float) -> None:
+        """Accept no more connections, and tell the open ones to close with their next answer."""
+        self.draining = True
+        self._drain_began = now
+        if self._server is not None:
+            self._server.close()
+        for protocol in list(self.server_state.connections):
+            protocol.shutdown()
+
+    @property
+    def connections(self) -> int:
+        """Open client connections."""
+        return len(self.server_state.connections)
+
+    def _tell_time(self) -> None:
+        headers = default_headers()
+        self.server_state.default_headers = headers
+        self.head = head_bytes(headers)

@@ -1,0 +1,102 @@
+"""The life of a serving process: bind, serve, drain in three steps, exit status."""
+
+from __future__ import annotations
+
+import asyncio
+import gc
+import signal
+import sys
+from typing import TYPE_CHECKING
+
+import uvloop
+
+from ringserve.errors import UsageError
+from ringserve.limits import BEAT_INTERVAL_S
+from ringserve.net.listener import SWEEP_S
+
+if TYPE_CHECKING:
+    from collections.abc import Awaitable, Callable
+    from typing import Protocol
+
+    from ringserve.net.listener import Listener
+    from ringserve.observe.beat import Beat
+    from ringserve.settings import Settings
+
+    class Part(Protocol):
+        """The shell that a process runs."""
+
+        listener: Listener
+
+        def state(self) -> str: ...
+        def healthy(self) -> bool: ...
+        def pending(self) -> int: ...
+        def stop_being_ready(self) -> None: ...
+        def go_away(self) -> None: ...
+        def gone(self) -> bool: ...
+        def give_up(self) -> None: ...
+
+
+DRAIN_POLL_S = 0.02
+
+
+def run_process(main: Callable[[], Awaitable[int]], beat: Beat) -> int:
+    """Run the process's coroutine on uvloop; returns the exit status."""
+    try:
+        with asyncio.Runner(loop_factory=uvloop.new_event_loop) as runner:
+            return runner.run(_coroutine(main))
+    except UsageError as error:
+        if not beat.fatal(str(error)):
+            print(f"ringserve: {error}", file=sys.stderr)  # noqa: T201 - the one line the person reads
+        return 2
+
+
+async def _coroutine(main: Callable[[], Awaitable[int]]) -> int:
+    return await main()
+
+
+def tune_collector() -> None:
+    """Freeze what start-up made, so that no collection walks it again."""
+    gc.collect()
+    gc.freeze()
+    gc.set_threshold(50_000, 20, 50)
+
+
+def stop_event() -> asyncio.Event:
+    """An event that SIGTERM and SIGINT set."""
+    stop = asyncio.Event()
+    loop = asyncio.get_running_loop()
+    for number in (signal.SIGTERM, signal.SIGINT):
+        loop.add_signal_handler(number, stop.set)
+    return stop
+
+
+async def keep_house(part: Part, beat: Beat) -> None:
+    """Beat and sweep until cancelled."""
+    loop = asyncio.get_running_loop()
+    swept_at = 0.0
+    while True:
+        now = loop.time()
+        beat.beat(part.state(), part.healthy())
+        if now - swept_at >= SWEEP_S:
+            swept_at = now
+            part.listener.sweep(now)
+        await asyncio.sleep(BEAT_INTERVAL_S)
+
+
+async def drain(part: Part, settings: Settings) -> int:
+    """The three steps of a drain; returns the exit status."""
+    loop = asyncio.get_running_loop()
+    part.stop_being_ready()
+    await asyncio.sleep(settings.drain_grace_s)
+    part.listener.close(loop.time())
+    part.go_away()
+    until = loop.time() + settings.drain_timeout_s
+    while loop.time() < until:
+        if part.pending() == 0 and part.gone() and part.listener.connections == 0:
+            return 0
+        await asyncio.sleep(DRAIN_POLL_S)
+    if part.pending() == 0:
+        return 0
+    part.give_up()
+    await asyncio.sleep(DRAIN_POLL_S)
+    return 1

@@ -1,0 +1,80 @@
+"""`ringserve worker`: from the command line to the exit status."""
+
+from __future__ import annotations
+
+import asyncio
+import sys
+from typing import TYPE_CHECKING
+
+from ringserve.engine.session import Engine
+from ringserve.engine.threads import threads_for
+from ringserve.net.listening import bind, url_of
+from ringserve.net.process import drain, keep_house, run_process, stop_event, tune_collector
+from ringserve.observe.beat import Beat
+from ringserve.observe.logs import set_up_logs
+from ringserve.worker.shell import WorkerShell
+
+if TYPE_CHECKING:
+    import socket
+    from pathlib import Path
+
+    from ringserve.settings import Settings
+
+
+def run_worker(settings: Settings, port: int, name: str, model: Path, supervisor_fd: int | None) -> int:
+    """Serve one model until told to stop.
+
+    Returns:
+        The exit status: 0 drained, 1 could not answer everything in time, 2 a usage error.
+    """
+    set_up_logs(settings.log_level, name)
+    beat = Beat(supervisor_fd, settings.drain_grace_s + settings.drain_timeout_s)
+    beat.start()
+
+    async def main() -> int:
+        listening = bind(settings.host, port)
+        return await _serve(settings, listening, name, model, beat)
+
+    return run_process(main, beat)
+
+
+async def _serve(settings: Settings, listening: socket.socket, name: str, model: Path, beat: Beat) -> int:
+    stop = stop_event()
+    shell = WorkerShell(settings, name)
+    url = url_of(settings.host, listening)
+    await shell.listener.start(listening)
+    async with asyncio.TaskGroup() as tasks:
+        house = tasks.create_task(keep_house(shell, beat), name="house")
+        loading = asyncio.get_running_loop().run_in_executor(None, _load, settings, model)
+        stopping = tasks.create_task(stop.wait(), name="stop")
+        await asyncio.wait([loading, stopping], return_when=asyncio.FIRST_COMPLETED)
+        failure = loading.exception() if loading.done() else None
+        status = 0
+        if failure is None:
+            if loading.done():
+                shell.serve(loading.result())
+                tune_collector()
+                print(f"ringserve worker {name} ready on {url}", file=sys.stderr, flush=True)  # noqa: T201
+                beat.beat("ready", healthy=True)
+                await stopping
+            status = await drain(shell, settings)
+        house.cancel()
+        stopping.cancel()
+    if failure is not None:
+        raise failure
+    return status
+
+
+def _load(settings: Settings, model: Path) -> Engine:
+    return Engine.load(
+        model,
+        provider=settings.provider,
+        batching=settings.batching,
+        max_batch=settings.max_batch,
+        threads=threads_for(settings.workers_here, settings.threads),
+        say=_say,
+    )
+
+
+def _say(sentence: str) -> None:
+    print(sentence, file=sys.stderr, flush=True)  # noqa: T201 - lines that people and scripts wait for
