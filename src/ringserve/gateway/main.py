@@ -63,11 +63,8 @@ async def _announce(shell: GatewayShell, url: str, beat: Beat) -> None:
         if not told and loop.time() - began > PATIENCE_S:
             told = True
             names = ", ".join(worker.address for worker in shell.router.workers)
-            print(
-                f"ringserve gateway: no worker answers yet at {names}; still trying",
-                file=sys.stderr,
-                flush=True,
-            )
+            sentence = f"ringserve gateway: no worker answers yet at {names}; still trying"
+            print(sentence, file=sys.stderr, flush=True)  # noqa: T201 - a line that people wait for
         await asyncio.sleep(READY_POLL_S)
     tune_collector()
     print(f"ringserve gateway ready on {url}", file=sys.stderr, flush=True)  # noqa: T201

@@ -18,12 +18,14 @@ class Backend(Protocol):
     """Takes calls and shows pages.
 
     Attributes:
-        pages: What `GET` of each path answers: status and JSON.
         request_timeout_s: The deadline of a request that brings none.
     """
 
-    pages: Mapping[str, Page]
     request_timeout_s: float
+
+    @property
+    def pages(self) -> Mapping[str, Page]:
+        """What `GET` of each path answers."""
 
     def codec(self) -> InferCodec:
         """The codec of the model now served.

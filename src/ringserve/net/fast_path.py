@@ -29,6 +29,8 @@ from ringserve.net.replies import error_body, response
 from ringserve.wire.hello import PROTOCOL
 
 if TYPE_CHECKING:
+    from uvicorn.protocols.http.httptools_impl import RequestResponseCycle
+
     from ringserve.net.listener import Listener
 
 UPGRADE_ANSWER = (
@@ -156,7 +158,7 @@ class HttpProtocol(HttpToolsProtocol):
         """Gather a fast call's body; uvicorn gathers the others."""
         if self._body is not None:
             self._body.append(body)
-        elif not self._ended and self.cycle is not None:
+        elif not (self._ended or self.parser.should_upgrade()):
             super().on_body(body)
 
     def on_message_complete(self) -> None:
@@ -165,24 +167,30 @@ class HttpProtocol(HttpToolsProtocol):
         if parts is not None:
             self._body = None
             self._accept(parts[0] if len(parts) == 1 else b"".join(parts))
-        elif not (self._ended or self.parser.should_upgrade() or self.cycle is None):
+        elif not (self._ended or self.parser.should_upgrade()):
             super().on_message_complete()
 
     def shutdown(self) -> None:
         """Drain: close after what is pending; an idle connection is left to the listener's sweep."""
-        if self.cycle is not None and not self.cycle.response_complete:
-            self.cycle.keep_alive = False
+        cycle = self._ordinary_cycle()
+        if cycle is not None:
+            cycle.keep_alive = False
 
     @property
     def idle(self) -> bool:
         """Whether no request is being read or answered."""
-        ordinary = self.cycle is not None and not self.cycle.response_complete
-        return not (self._replies or self._in_head or self._body is not None or ordinary)
+        busy = self._ordinary_cycle() is not None or isinstance(self.cycle, _Busy)
+        return not (self._replies or self._in_head or self._body is not None or busy)
 
     @property
     def in_head(self) -> bool:
         """Whether the head of a request is arriving."""
         return self._in_head
+
+    def _ordinary_cycle(self) -> RequestResponseCycle | None:
+        """The ordinary answer that is under way; uvicorn keeps the last one, and none before the first."""
+        cycle = cast("RequestResponseCycle | _Busy | None", self.cycle)
+        return None if cycle is None or isinstance(cycle, _Busy) or cycle.response_complete else cycle
 
     # The fast path
 
@@ -192,7 +200,7 @@ class HttpProtocol(HttpToolsProtocol):
             and self._coding is None
             and self._length is not None
             and not self.expect_100_continue
-            and (self.cycle is None or self.cycle.response_complete)
+            and self._ordinary_cycle() is None
             and not self.pipeline
             and self.parser.get_method() == b"POST"
             and self.parser.get_http_version() == "1.1"
@@ -252,7 +260,7 @@ class HttpProtocol(HttpToolsProtocol):
         super().on_message_begin()
         self.url, self.headers, self.expect_100_continue = url, headers, expect
         self.scope["headers"] = headers
-        if self._replies and (self.cycle is None or self.cycle.response_complete):
+        if self._replies and self._ordinary_cycle() is None:
             self.cycle = cast("Any", _Busy())
         try:
             super().on_headers_complete()
@@ -323,8 +331,8 @@ class HttpProtocol(HttpToolsProtocol):
         self._body = None
         reply = Reply(close=True)
         self._replies.append(reply)
-        if self.cycle is not None and not self.cycle.response_complete and not isinstance(self.cycle, _Busy):
-            self.cycle.keep_alive = False  # its answer is on the way and must not be cut; it closes then
+        if (cycle := self._ordinary_cycle()) is not None:
+            cycle.keep_alive = False  # its answer is on the way and must not be cut; it closes then
             self._ended = True
             return
         self._settle(reply, status, error_body(sentence), None)

@@ -27,11 +27,20 @@ if TYPE_CHECKING:
         signatures: Signatures
         links: set[LinkServer]
 
-        def hello(self) -> bytes: ...
-        def pong(self, now: float) -> bytes: ...
-        def called(self, name: str) -> None: ...
-        def submit(self, call: Call, now: float) -> None: ...
-        def flush(self, now: float) -> None: ...
+        def hello(self) -> bytes:
+            """What a gateway is greeted with."""
+
+        def pong(self, now: float) -> bytes:
+            """A sign of life."""
+
+        def called(self, name: str) -> None:
+            """A gateway told what it calls this worker."""
+
+        def submit(self, call: Call, now: float) -> None:
+            """Accept a call."""
+
+        def flush(self, now: float) -> None:
+            """Run what was accepted."""
 
 
 log = logging.getLogger(__name__)
@@ -141,9 +150,7 @@ class LinkServer(asyncio.Protocol):
             raise LinkError(f"number {record.id} is in use")
         try:
             signature = self._host.signatures.find(record.signature)
-            if len(record.payload) != signature.payload_size:
-                expected = f"expected {signature.payload_size} bytes of tensors, got {len(record.payload)}"
-                raise BadRequest(expected)
+            _check_size(signature.payload_size, len(record.payload))
         except BadRequest as error:
             self.put(records.error_record(record.id, error))
             return
@@ -152,3 +159,8 @@ class LinkServer(asyncio.Protocol):
         call.link = self
         self.calls[record.id] = call
         self._host.submit(call, now)
+
+
+def _check_size(expected: int, got: int) -> None:
+    if expected != got:
+        raise BadRequest(f"expected {expected} bytes of tensors, got {got}")

@@ -21,7 +21,7 @@ if TYPE_CHECKING:
 
 SWEEP_S = 1.0
 LINGER_S = 1.0
-"""How long a draining listener leaves an idle connection open, so that a request on its way still finds it."""
+"""How long a draining listener leaves an idle connection open: a request on its way still finds it."""
 
 
 class Listener:

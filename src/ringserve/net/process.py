@@ -27,13 +27,26 @@ if TYPE_CHECKING:
 
         listener: Listener
 
-        def state(self) -> str: ...
-        def healthy(self) -> bool: ...
-        def pending(self) -> int: ...
-        def stop_being_ready(self) -> None: ...
-        def go_away(self) -> None: ...
-        def gone(self) -> bool: ...
-        def give_up(self) -> None: ...
+        def state(self) -> str:
+            """`starting`, `ready` or `draining`."""
+
+        def healthy(self) -> bool:
+            """Whether nothing hangs."""
+
+        def pending(self) -> int:
+            """Calls without an answer."""
+
+        def stop_being_ready(self) -> None:
+            """Step 1 of a drain."""
+
+        def go_away(self) -> None:
+            """Step 2 of a drain, for the links."""
+
+        def gone(self) -> bool:
+            """Whether every link has been let go."""
+
+        def give_up(self) -> None:
+            """Fail what is left."""
 
 
 DRAIN_POLL_S = 0.02

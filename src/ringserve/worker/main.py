@@ -4,7 +4,7 @@ from __future__ import annotations
 
 import asyncio
 import sys
-from typing import TYPE_CHECKING
+from typing import TYPE_CHECKING, Any
 
 from ringserve.engine.session import Engine
 from ringserve.engine.threads import threads_for
@@ -47,7 +47,8 @@ async def _serve(settings: Settings, listening: socket.socket, name: str, model:
         house = tasks.create_task(keep_house(shell, beat), name="house")
         loading = asyncio.get_running_loop().run_in_executor(None, _load, settings, model)
         stopping = tasks.create_task(stop.wait(), name="stop")
-        await asyncio.wait([loading, stopping], return_when=asyncio.FIRST_COMPLETED)
+        either: list[asyncio.Future[Any]] = [loading, stopping]
+        await asyncio.wait(either, return_when=asyncio.FIRST_COMPLETED)
         failure = loading.exception() if loading.done() else None
         status = 0
         if failure is None:

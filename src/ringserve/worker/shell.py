@@ -206,28 +206,32 @@ class WorkerShell:
 
     def _health(self) -> tuple[int, dict[str, object]]:
         healthy = self.state() == "ready" and self.healthy()
-        node = self.node
-        page: dict[str, object] = {"healthy": healthy, "node_id": self.name, "state": self.state()}
-        cuts = dict.fromkeys(CutReason, 0) if node is None else node.cuts
-        total = sum(cuts.values())
-        accepted = 0 if node is None else node.accepted
-        hits = 0 if node is None else node.cache.hits
-        page |= {
-            "total_requests": accepted,
-            "cache_hits": hits,
-            "cache_size": 0 if node is None else len(node.cache),
-            "cache_hit_rate": hits / accepted if accepted else 0.0,
+        node = self.node if self._engine is not None else _NOTHING_YET
+        total = sum(node.cuts.values())
+        page: dict[str, object] = {
+            "healthy": healthy,
+            "node_id": self.name,
+            "state": self.state(),
+            "total_requests": node.accepted,
+            "cache_hits": node.cache.hits,
+            "cache_size": len(node.cache),
+            "cache_hit_rate": node.cache.hits / node.accepted if node.accepted else 0.0,
             "batch_processor": {
                 "total_batches": total,
                 "avg_batch_size": node.items_cut / total if total else 0.0,
-                "timeout_batches": cuts[CutReason.DUE],
-                "full_batches": cuts[CutReason.FULL],
-                "idle_batches": cuts[CutReason.IDLE],
+                "timeout_batches": node.cuts[CutReason.DUE],
+                "full_batches": node.cuts[CutReason.FULL],
+                "idle_batches": node.cuts[CutReason.IDLE],
             },
+            "joins": node.joins,
+            "pending": node.pending,
+            "queue_depth": node.depth,
         }
-        if node is not None:
-            page |= {"joins": node.joins, "pending": node.pending, "queue_depth": node.depth}
         return (200 if healthy else 503), page
 
     def _model(self) -> tuple[int, dict[str, object]]:
         return describe_model(None if self._engine is None else self._engine.spec)
+
+
+_NOTHING_YET = Node(NodeSettings(name=""), Admission(1, None), lambda _batch: None)
+"""What `/health` counts while the model loads."""
