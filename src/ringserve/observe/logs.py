@@ -38,7 +38,7 @@ def set_up_logs(level: str, who: str = "", stream: TextIO | None = None) -> None
 
     Args:
         level: "debug", "info", "warning" or "error": the least important lines to show.
-        who: The process's name, in front of each text; where several write to one terminal it tells them apart.
+        who: The process's name, in front of each text, which tells several on one terminal apart.
         stream: Where to, if not standard error.
     """
     handler = logging.StreamHandler(stream or sys.stderr)
