@@ -38,6 +38,7 @@ from __future__ import annotations
 
 import itertools
 import time
+from collections.abc import Callable
 from pathlib import Path
 
 import numpy as np
@@ -57,6 +58,7 @@ FLOAT, INT64, UINT8, BOOL, STRING = (
     TensorProto.STRING,
 )
 Shape = list[int | str | None]
+Builder = Callable[[Path], Path]
 
 
 def mlp(path: Path, sizes: tuple[int, ...] = (64, 128, 10), seed: int = 0, batch: str = "batch") -> Path:

@@ -2,11 +2,12 @@
 
 The rule is 1e-4 relative plus 1e-5 absolute for fractions, and equality for everything else.
 
-A matrix product over many rows adds in another order than one over a single row. In a row of large
-numbers that cancel, an element near zero then misses the rule although nothing is wrong: a ResNet's
-thousand scores always have one. Such an element gets a second look: it may differ by what the model
-itself makes of its own input's last bit, and by no more than 1e-4 of the largest element of its row.
-A model whose rows see each other differs by far more than its input's last bit.
+A matrix product over many rows may add in another order than one over a single row. In a row of large
+numbers that cancel, an element near zero then misses the rule although nothing is wrong. onnxruntime's
+own CPU kernels kept the order for every network tried; with numpy's, 12 of 12 networks 784-1024-1000
+missed the rule, and a GPU's kernels promise nothing. Such an element gets a second look: it may differ
+by what the model itself makes of its own input's last bit, and by no more than 1e-4 of the largest
+element of its row. A model whose rows see each other differs by far more than its input's last bit.
 """
 
 from __future__ import annotations
@@ -41,11 +42,11 @@ def agrees(together: Array, alone: Array, nudged: Nudged) -> bool:
         one, other = together.astype(np.float64), alone.astype(np.float64)
         same = (one == other) | (np.isnan(one) & np.isnan(other))
         difference = np.abs(one - other)
-        missed = ~same & ~(difference <= ABSOLUTE + RELATIVE * np.abs(other))
+        if not np.isfinite(difference[~same]).all():
+            return False
+        missed = ~same & (difference > ABSOLUTE + RELATIVE * np.abs(other))
         if not missed.any():
             return True
-        if not np.isfinite(difference[missed]).all():
-            return False
         allowed = np.minimum(ROUNDING_FACTOR * _noise(other, nudged()), RELATIVE * _largest(other))
         return bool((difference[missed] <= allowed[missed]).all())
 

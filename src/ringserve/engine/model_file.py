@@ -40,15 +40,13 @@ def read_model_file(path: Path) -> ModelFile:
     Raises:
         UsageError: There is no such file, it cannot be read, or it is no ONNX model.
     """
-    _check(path)
     try:
+        _check(path)
         scopes = _read_scopes(path)
         files = (path, *(path.parent / name for name in _locations(scopes)))
         for file in files[1:]:
             if not file.is_file():
-                raise UsageError(
-                    f"{path}: its weights file {file.name} is not there; put it beside the model"
-                )
+                raise UsageError(f"{path} needs the weights file {file.name}; put it beside the model")
         stamp = _stamp(files)
         return ModelFile(path, path.stem, _digest(files), draws_random_numbers(scopes), files, stamp)
     except OSError as error:

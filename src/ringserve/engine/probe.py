@@ -146,33 +146,22 @@ class Prober:
         return [self._runs.run(nudge(row, generator), 1)[index] for _ in range(times)]
 
     def _other_probes(self, probe: Probe) -> tuple[list[Probe], str]:
-        """Find second sizes for the open dimensions: all at once, or else one after the other."""
-        if not probe.sizes:
-            return [], ""
-        together = self._first_accepted(probe, None)
-        if together is not None:
-            return [together], ""
-        found = []
-        for dimension in probe.sizes:
-            other = self._first_accepted(probe, dimension)
-            if other is None:
-                size = probe.sizes[dimension]
-                return (
-                    [],
-                    f"its dimension {_describe(dimension)} accepted no second size to try beside {size}",
-                )
-            found.append(other)
-        return found, ""
-
-    def _first_accepted(self, probe: Probe, only: Dimension | None) -> Probe | None:
+        """Find second sizes for the open dimensions: for all at once, or else for some at a time."""
         until = time.perf_counter() + SEARCH_BUDGET_S
-        for sizes in other_sizes(self._inputs, probe.sizes, only):
+        found: list[Probe] = []
+        missing = list(probe.sizes)
+        for sizes in other_sizes(self._inputs, probe.sizes):
+            if not missing or time.perf_counter() > until:
+                break
+            still_missing = [dimension for dimension in missing if sizes[dimension] == probe.sizes[dimension]]
             other = Probe(sizes, probe.recipe)
-            if self._accepted(other, ROWS_MIN):
-                return other
-            if time.perf_counter() > until:
-                return None
-        return None
+            if len(still_missing) < len(missing) and self._accepted(other, ROWS_MIN):
+                found.append(other)
+                missing = still_missing
+        if missing:
+            name, size = _describe(missing[0]), probe.sizes[missing[0]]
+            return [], f"its dimension {name} was accepted at one size only ({size})"
+        return found, ""
 
     def _widened(self, probe: Probe, rows: int) -> Probe:
         """Let whole numbers grow while the model accepts them."""

@@ -9,7 +9,7 @@ from __future__ import annotations
 import math
 from collections.abc import Iterator, Mapping, Sequence
 from dataclasses import dataclass, replace
-from itertools import product
+from itertools import chain, product
 
 import numpy as np
 
@@ -91,21 +91,20 @@ def candidate_sizes(inputs: Sequence[TensorSpec]) -> Iterator[Sizes]:
     if not dimensions:
         yield {}
         return
-    candidates: list[Sizes] = [dict.fromkeys(dimensions, size) for size in _UNIFORM]
-    if 1 < len(dimensions) <= _MIXED_DIMENSIONS_MAX:
-        mixtures = product(_MIXED, repeat=len(dimensions))
-        candidates += [dict(zip(dimensions, mixture, strict=True)) for mixture in mixtures]
-    yield from (sizes for sizes in candidates if _fits(inputs, sizes))
+    uniform = (dict.fromkeys(dimensions, size) for size in _UNIFORM)
+    yield from (sizes for sizes in chain(uniform, _mixtures(dimensions)) if _fits(inputs, sizes))
 
 
-def other_sizes(inputs: Sequence[TensorSpec], sizes: Sizes, only: Dimension | None = None) -> Iterator[Sizes]:
-    """Yield sizes that differ from these: in every dimension, or in one `only`."""
-    if only is None:
-        candidates = [dict.fromkeys(sizes, size) for size in _UNIFORM if size not in sizes.values()]
-    else:
-        others = [size for size in sorted({*_UNIFORM, *_MIXED}) if size != sizes[only]]
-        candidates = [{**sizes, only: size} for size in others]
-    yield from (other for other in candidates if _fits(inputs, other))
+def other_sizes(inputs: Sequence[TensorSpec], sizes: Sizes) -> Iterator[Sizes]:
+    """Yield sizes to try beside these: other ones everywhere, then in one dimension, then mixtures."""
+    uniform = (dict.fromkeys(sizes, size) for size in _UNIFORM if size not in sizes.values())
+    single = (
+        {**sizes, dimension: size}
+        for dimension in sizes
+        for size in sorted({*_UNIFORM, *_MIXED})
+        if size != sizes[dimension]
+    )
+    yield from (other for other in chain(uniform, single, _mixtures(list(sizes))) if _fits(inputs, other))
 
 
 def item_shape(spec: TensorSpec, sizes: Sizes) -> list[int]:
@@ -168,6 +167,12 @@ def _draw_integers(
 def _fits(inputs: Sequence[TensorSpec], sizes: Sizes) -> bool:
     """Whether one item stays small enough to try: 256 in each of four dimensions would not."""
     return all(math.prod(item_shape(spec, sizes)) <= _ELEMENTS_MAX for spec in inputs)
+
+
+def _mixtures(dimensions: Sequence[Dimension]) -> Iterator[Sizes]:
+    if 1 < len(dimensions) <= _MIXED_DIMENSIONS_MAX:
+        for mixture in product(_MIXED, repeat=len(dimensions)):
+            yield dict(zip(dimensions, mixture, strict=True))
 
 
 def _item_axes(spec: TensorSpec) -> list[tuple[int, int | str | None]]:

@@ -125,9 +125,7 @@ def open_session(
             return session, choice.name
         reason = _why_not_loaded(runtime) if choice.name == "cuda" else "onnxruntime left it out"
     if not choice.falls_back:
-        raise UsageError(
-            f"provider {choice.name!r} failed to load: {reason}; mend that or use --provider cpu"
-        )
+        raise UsageError(f"provider {choice.name!r} failed to load ({reason}); use --provider cpu")
     if choice.speaks:
         _tell(say, reason)
     return session, "cpu"

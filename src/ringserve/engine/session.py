@@ -23,6 +23,8 @@ _PLANS_MAX = 256
 SLOTS_WITHOUT_BATCHING = 2
 """Runs at a time of a model that cannot batch: the next begins while an answer is carried away."""
 
+_NO_INPUT = "no input was found that it accepts, so it is not warmed up either"
+
 Say = Callable[[str], None]
 
 
@@ -143,7 +145,7 @@ class Engine:
 class _Loading:
     """The steps between an open session and a warm engine."""
 
-    __slots__ = ("_file", "_inputs", "_max_batch", "_probe", "_prober", "_say", "runs")
+    __slots__ = ("_file", "_inputs", "_max_batch", "_probe", "_prober", "_say", "_told", "runs")
 
     def __init__(
         self, file: ModelFile, inputs: tuple[TensorSpec, ...], runs: TimedRuns, max_batch: int, say: Say
@@ -154,6 +156,7 @@ class _Loading:
         self._say = say
         self._prober = Prober(inputs, runs, max_batch)
         self._probe: Probe | None = None
+        self._told = False  # that no input was found
         self.runs = runs
 
     def decide_batching(self, batching: str) -> bool:
@@ -172,6 +175,7 @@ class _Loading:
             return True
         why_not = why_not or self._find_flaw()
         if why_not:
+            self._told = why_not == _NO_INPUT
             self._say(f"model {self._file.name!r} runs item by item: {why_not}")
         return not why_not
 
@@ -179,7 +183,7 @@ class _Loading:
         if self._file.random:
             return "it draws random numbers"
         if self._probe is None:
-            return "no input was found that it accepts"
+            return _NO_INPUT
         return self._prober.find_flaw(self._probe)
 
     def warm_up(self, max_batch: int) -> tuple[float, float]:
@@ -189,7 +193,8 @@ class _Loading:
             Seconds for one item and for a full batch; 0 where no input was found that the model accepts.
         """
         if self._probe is None:
-            self._say(f"model {self._file.name!r} starts cold: no input was found that it accepts")
+            if not self._told:
+                self._say(f"model {self._file.name!r} starts cold: {_NO_INPUT}")
             return 0.0, 0.0
         try:
             single = self.runs.measure(self._prober.feed_item(self._probe), 1)

@@ -1,0 +1,178 @@
+"""The engine loads any model file, says what it must, and answers as onnxruntime does."""
+
+import threading
+from pathlib import Path
+
+import numpy as np
+import onnx
+import pytest
+
+from ringserve.core.signature import Signature, TensorLayout
+from ringserve.core.tensor import DType
+from ringserve.engine.session import Engine
+from ringserve.errors import ModelFailed, UsageError
+from tests.support import models
+
+
+def load(path: Path, *, batching: str = "auto", max_batch: int = 32) -> tuple[Engine, list[str]]:
+    said: list[str] = []
+    engine = Engine.load(
+        path, provider="auto", batching=batching, max_batch=max_batch, threads=1, say=said.append
+    )
+    return engine, [line for line in said if "CUDA" not in line and "CPU" not in line]
+
+
+def test_a_model_that_batches_is_loaded_warm_and_silent(tmp_path: Path) -> None:
+    engine, said = load(models.mlp(tmp_path / "net.onnx"))
+    assert said == []
+    spec = engine.spec
+    assert (spec.name, spec.version, spec.batching, spec.max_batch, spec.cacheable) == (
+        "net",
+        "1",
+        True,
+        32,
+        True,
+    )
+    assert (engine.slots, engine.provider, spec.platform) == (1, spec.platform, engine.provider)
+    assert 0 < engine.single_run_s <= engine.slowest_run_s
+    assert 0 < engine.full_batch_s <= engine.slowest_run_s
+
+
+@pytest.mark.parametrize(
+    ("build", "reason"),
+    [
+        (models.mixes_rows, "its output 'y' for one row depends on the other rows of a batch of 2"),
+        (
+            models.depends_on_batch_size,
+            "its output 'y' for one row depends on the other rows of a batch of 2",
+        ),
+        (models.quantised, "its output 'y' for one row depends on the other rows of a batch of 2"),
+        (models.time_in_front, "its output 'y' for one row depends on the other rows of a batch of 2"),
+        (models.fixed_batch_one, "its input 'x' has a fixed batch of 1"),
+        (models.no_batch_axis, "its input 'x' has no batch axis"),
+        (models.scalar_input, "its input 'x' has no batch axis"),
+        (models.random_normal, "it draws random numbers"),
+    ],
+)
+def test_a_model_that_cannot_batch_runs_item_by_item_and_says_so_in_one_line(
+    tmp_path: Path, build: models.Builder, reason: str
+) -> None:
+    engine, said = load(build(tmp_path / "net.onnx"))
+    assert said == [f"model 'net' runs item by item: {reason}"]
+    assert (engine.spec.batching, engine.spec.max_batch, engine.slots) == (False, 1, 2)
+    assert 0 < engine.single_run_s == engine.full_batch_s <= engine.slowest_run_s
+
+
+def test_a_model_that_draws_random_numbers_is_not_cacheable(tmp_path: Path) -> None:
+    engine, _ = load(models.random_normal(tmp_path / "m.onnx", "if"))
+    assert not engine.spec.cacheable
+
+
+def test_batching_on_skips_the_proof_and_warns(tmp_path: Path) -> None:
+    engine, said = load(models.mixes_rows(tmp_path / "net.onnx"), batching="on")
+    assert engine.spec.batching
+    assert said == [
+        "--batching on: nothing has proved that the rows of model 'net' do not change each other's answers"
+    ]
+
+
+def test_batching_on_cannot_batch_what_has_no_open_batch_axis(tmp_path: Path) -> None:
+    engine, said = load(models.fixed_batch_one(tmp_path / "net.onnx"), batching="on")
+    assert not engine.spec.batching
+    assert said == ["model 'net' runs item by item: its input 'x' has a fixed batch of 1"]
+
+
+def test_batching_on_where_a_full_batch_fails_is_told_at_the_start(tmp_path: Path) -> None:
+    engine, said = load(models.one_row_inside(tmp_path / "net.onnx"), batching="on")
+    assert said[1].startswith("model 'net' failed at warm-up: Reshape: ")
+    assert engine.full_batch_s > 0
+
+
+@pytest.mark.parametrize(("batching", "max_batch"), [("off", 32), ("auto", 1), ("on", 1)])
+def test_batching_that_is_off_needs_no_word(tmp_path: Path, batching: str, max_batch: int) -> None:
+    engine, said = load(models.mlp(tmp_path / "m.onnx"), batching=batching, max_batch=max_batch)
+    assert (engine.spec.batching, engine.spec.max_batch, said) == (False, 1, [])
+
+
+def test_a_model_that_accepts_no_probe_starts_cold_and_says_so(tmp_path: Path) -> None:
+    path = models.failing_on_value(tmp_path / "net.onnx")
+    model = onnx.load(path)
+    limit = next(tensor for tensor in model.graph.initializer if tensor.name == "limit")
+    limit.CopyFrom(onnx.numpy_helper.from_array(np.array(-np.inf, np.float32), "limit"))
+    onnx.save(model, path)
+    engine, said = load(path)
+    why = "no input was found that it accepts, so it is not warmed up either"
+    assert said == [f"model 'net' runs item by item: {why}"]
+    assert load(path, batching="off")[1] == [f"model 'net' starts cold: {why}"]
+    assert (engine.single_run_s, engine.full_batch_s, engine.slowest_run_s) == (0.0, 0.0, 0.0)
+
+
+@pytest.mark.parametrize("change", ["operator", "opset", "ir"])
+def test_a_model_that_onnxruntime_refuses_is_told_in_one_line(tmp_path: Path, change: str) -> None:
+    path = models.mlp(tmp_path / "net.onnx")
+    model = onnx.load(path)
+    if change == "operator":
+        model.graph.node[0].op_type = "NoSuchOperator"
+    elif change == "opset":
+        model.opset_import[0].version = 999
+    else:
+        model.ir_version = 999
+    onnx.save(model, path)
+    with pytest.raises(UsageError, match=r"net\.onnx cannot be loaded: .*; export it again") as caught:
+        load(path)
+    assert "\n" not in str(caught.value)
+    assert "onnxruntime_src" not in str(caught.value)
+
+
+def test_text_inputs_are_refused(tmp_path: Path) -> None:
+    with pytest.raises(UsageError, match="'x' is of type tensor"):
+        load(models.strings(tmp_path / "m.onnx"))
+
+
+def test_weights_in_another_file_are_loaded(tmp_path: Path) -> None:
+    engine, _ = load(models.external_data(tmp_path / "m.onnx"))
+    assert engine.spec.batching
+
+
+def test_a_slow_model_starts_in_a_few_runs(tmp_path: Path) -> None:
+    engine, said = load(models.slow(tmp_path / "m.onnx", 0.4))
+    assert said == []
+    assert engine.spec.batching
+    assert 0.2 < engine.single_run_s <= engine.slowest_run_s
+
+
+def test_a_batch_answers_each_request_with_its_own_rows(tmp_path: Path) -> None:
+    engine, _ = load(models.failing_on_value(tmp_path / "m.onnx"))
+    signature = Signature("m", "", (TensorLayout("x", DType.FP32, (1, 4)),))
+    inputs = [np.full((1, 4), number, np.float32) for number in range(5)]
+    results = engine.run(signature, [array.tobytes() for array in inputs])
+    assert [result.payload for result in results] == [(2 * array).tobytes() for array in inputs]
+    with pytest.raises(ModelFailed):
+        engine.run(signature, [np.full((1, 4), models.FAILING_VALUE, np.float32).tobytes()])
+
+
+def test_requests_of_ever_new_shapes_are_not_remembered_for_ever(tmp_path: Path) -> None:
+    engine, _ = load(models.int64_tokens(tmp_path / "m.onnx"))
+    for length in range(1, 600):
+        signature = Signature("m", "", (TensorLayout("ids", DType.INT64, (1, length)),))
+        (result,) = engine.run(signature, [bytes(8 * length)])
+        assert result.layout.outputs[0].shape == (1, 8)
+    assert len(engine._plans) <= 256
+
+
+def test_several_threads_may_run_at_once(tmp_path: Path) -> None:
+    engine, _ = load(models.no_batch_axis(tmp_path / "m.onnx"))
+    signature = Signature("m", "", (TensorLayout("x", DType.FP32, (3, 4)),))
+    payload = np.ones((3, 4), np.float32).tobytes()
+    expected = engine.run(signature, [payload])[0].payload
+    answers: list[bytes] = []
+
+    def work() -> None:
+        answers.extend(engine.run(signature, [payload])[0].payload for _ in range(200))
+
+    threads = [threading.Thread(target=work) for _ in range(engine.slots)]
+    for thread in threads:
+        thread.start()
+    for thread in threads:
+        thread.join()
+    assert answers == [expected] * 400
