@@ -218,6 +218,8 @@ class Router:
                 self._ports.cancel_on(index, call.id)
             worker.breaker.fail_unpermitted(now)
             self._move(calls, now)
+            if worker.going_away:
+                self._ports.goodbye(index)
         self._route_parked(now)
 
     # Time
@@ -286,6 +288,7 @@ class Router:
         was_leaving = worker.going_away
         worker.link_up = False
         worker.depth = 0
+        self.balance.reload(worker)
         self._fleet_changed()
         calls = self._unload(worker, now)
         if not was_leaving:
