@@ -1,4 +1,4 @@
-"""A router with its outside in plain view: callers that keep what they got, ports that keep what was asked."""
+"""A router with its outside in plain view: callers and ports that keep what they got."""
 
 import itertools
 
@@ -68,7 +68,7 @@ class Recorder:
     def send(self, worker: int, call: Call) -> None:
         self.sent.append((worker, call))
 
-    def cancel(self, worker: int, call_id: int) -> None:
+    def cancel_on(self, worker: int, call_id: int) -> None:
         self.cancelled.append((worker, call_id))
 
     def ping(self, worker: int) -> None:
