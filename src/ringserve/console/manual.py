@@ -48,7 +48,7 @@ class GroupedOption(click.Option):
         super().__init__(names, **more)  # type: ignore[arg-type]
         self.group = group
 
-    def get_help_extra(self, ctx: click.Context) -> OptionHelpExtra:
+    def get_help_extra(self, ctx: click.Context) -> OptionHelpExtra:  # noqa: ARG002 - click's signature
         """Add nothing: the text already says default and unit."""
         return {}
 

@@ -27,6 +27,10 @@ if TYPE_CHECKING:
     from ringserve.net.listener import Listener
 
 
+DISCARDED_MAX = 4 << 20
+"""Bytes beyond the limit that are read and thrown away, so that most callers come to read their 413."""
+
+
 class AwaitedCall(Call):
     """A call whose caller waits in a coroutine; `outcome` is what it waits for."""
 
@@ -98,9 +102,14 @@ async def _read(request: Request, bytes_max: int) -> bytes:
     size = 0
     async for part in request.stream():
         size += len(part)
+        if size > bytes_max + DISCARDED_MAX:
+            break
         if size > bytes_max:
-            raise TooLarge(f"the body has more than {bytes_max} bytes, which is what this server takes")
-        parts.append(part)
+            parts.clear()
+        else:
+            parts.append(part)
+    if size > bytes_max:
+        raise TooLarge(f"the body has more than {bytes_max} bytes, which is what this server takes")
     return b"".join(parts)
 
 

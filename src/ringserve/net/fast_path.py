@@ -37,6 +37,8 @@ UPGRADE_ANSWER = (
     f"HTTP/1.1 101 Switching Protocols\r\nconnection: Upgrade\r\nupgrade: {PROTOCOL}\r\n\r\n".encode()
 )
 _PROTOCOL = PROTOCOL.encode()
+LINGER_S = 1.0
+"""How long a caller who still sends may go on before the connection is closed under it."""
 
 
 class _Busy:
@@ -64,6 +66,7 @@ class HttpProtocol(HttpToolsProtocol):
         self._ended = False
         self._in_head = False
         self._foreign = False
+        self._queued_behind = False
         self.active_at = 0.0
         self._clear_head()
 
@@ -179,7 +182,7 @@ class HttpProtocol(HttpToolsProtocol):
     @property
     def idle(self) -> bool:
         """Whether no request is being read or answered."""
-        busy = self._ordinary_cycle() is not None or isinstance(self.cycle, _Busy)
+        busy = self._ordinary_cycle() is not None
         return not (self._replies or self._in_head or self._body is not None or busy)
 
     @property
@@ -248,10 +251,18 @@ class HttpProtocol(HttpToolsProtocol):
         if out:
             self.transport.write(out[0] if len(out) == 1 else b"".join(out))
         if self._ended:
+            self._close_gently()
+        elif not replies and self._queued_behind:
+            self._queued_behind = False
+            self.on_response_complete()  # starts the ordinary request that waited behind fast ones
+
+    def _close_gently(self) -> None:
+        """Say that nothing more comes and discard what still arrives: to close now would reset the answer."""
+        if self.transport.can_write_eof():
+            self.transport.write_eof()
+            self.loop.call_later(LINGER_S, self.transport.close)
+        else:
             self.transport.close()
-        elif not replies and isinstance(self.cycle, _Busy):
-            self.cycle = cast("Any", None)
-            self.on_response_complete()
 
     # The ordinary way
 
@@ -262,6 +273,7 @@ class HttpProtocol(HttpToolsProtocol):
         self.scope["headers"] = headers
         if self._replies and self._ordinary_cycle() is None:
             self.cycle = cast("Any", _Busy())
+            self._queued_behind = True
         try:
             super().on_headers_complete()
         except (httptools.HttpParserError, UnicodeDecodeError) as error:

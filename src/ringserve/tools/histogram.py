@@ -58,7 +58,9 @@ def buckets_of(samples_s: Sequence[float], rows_max: int = ROWS_MAX) -> list[Buc
     counts = [0] * (len(edges) - 1)
     for sample in samples_s:
         counts[bisect_right(edges, sample) - 1] += 1
-    return [Bucket(*three) for three in zip(edges[:-1], edges[1:], counts, strict=True)]
+    filled = [row for row, count in enumerate(counts) if count]  # the ends may be empty by a rounded bit
+    buckets = [Bucket(*three) for three in zip(edges[:-1], edges[1:], counts, strict=True)]
+    return buckets[filled[0] : filled[-1] + 1]
 
 
 def bar(count: int, count_max: int, width: int) -> str:

@@ -8,6 +8,7 @@ from dataclasses import dataclass
 from pathlib import Path
 
 _ROLES = ("worker", "gateway", "up")
+_OPTIONS_WITH_VALUE = ("-X", "-W")
 
 
 @dataclass(frozen=True, slots=True)
@@ -74,13 +75,16 @@ def _after_ringserve(words: Sequence[str]) -> Sequence[str]:
 
     A shell or a `timeout` around it carries the same words and must not be taken for it.
     """
-    if Path(words[0]).name == "ringserve":
+    program = Path(words[0]).name
+    if program == "ringserve":
         return words[1:]
-    if not Path(words[0]).name.startswith("python"):
+    if not program.startswith("python"):
         return ()
-    for position, word in enumerate(words[1:], start=1):
-        if word == "-m":
-            return words[position + 2 :] if words[position + 1 : position + 2] == ["ringserve"] else ()
-        if not word.startswith("-"):
-            return words[position + 1 :] if Path(word).name == "ringserve" else ()
-    return ()
+    rest = list(words[1:])
+    while rest and rest[0].startswith("-"):
+        option = rest.pop(0)
+        if option == "-m":
+            return rest[1:] if rest[:1] == ["ringserve"] else ()
+        if option in _OPTIONS_WITH_VALUE and rest:
+            rest.pop(0)
+    return rest[1:] if rest and Path(rest[0]).name == "ringserve" else ()

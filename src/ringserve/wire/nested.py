@@ -97,7 +97,7 @@ def _flatten(tensor: TensorSpec, item: tuple[int, ...], data: list[object]) -> l
     return level
 
 
-def _whole(dtype: DType, position: int, number: float) -> int:
+def _whole(dtype: DType, position: int, number: int | float) -> int:  # noqa: PYI041 - mypy then knows that it may be an int
     if isinstance(number, float):
         if not number.is_integer():
             raise BadRequest(

@@ -66,7 +66,8 @@ class WorkerShell:
         wait = settings.max_wait_ms
         admission = Admission(settings.max_queue, None if wait == "auto" else float(wait) / 1000)
         admission.full_batch_s = engine.full_batch_s
-        admission.observe_run(spec.max_batch, engine.full_batch_s)
+        if engine.full_batch_s > 0:
+            admission.observe_run(spec.max_batch, engine.full_batch_s)
         shape = NodeSettings(
             name=self.name,
             cacheable=spec.cacheable,
@@ -78,7 +79,9 @@ class WorkerShell:
             slots=engine.slots,
         )
         self._engine = engine
-        place = RunPlace(engine.full_batch_s, allowed=engine.slots == 1)
+        # A model that took no probe has no warm-up figures, and nobody knows how long it runs.
+        measured = engine.full_batch_s > 0
+        place = RunPlace(engine.full_batch_s, allowed=measured and engine.slots == 1)
         self._runs = Runs(engine, place, engine.slots, self._finished)
         self.node = Node(shape, admission, self._runs.start)
         self.node.slowest_run_s = engine.slowest_run_s

@@ -1,0 +1,42 @@
+from __future__ import annotations
+
+from ringserve.core.single_flight import Flight, SingleFlight, expired, leave
+from tests.core.calls import noted
+
+
+def test_equal_requests_join_the_flight_that_is_open() -> None:
+    flights = SingleFlight()
+    first, second = noted(1), noted(1)
+    assert not flights.try_join(second)
+    flight = Flight(first, 0.0)
+    flights.open(flight)
+    assert flights.try_join(second)
+    assert flight.calls == [first, second]
+    assert (len(flights), flights.joins) == (1, 1)
+
+
+def test_a_leader_who_leaves_does_not_hurt_its_joiners() -> None:
+    flights = SingleFlight()
+    first, second = noted(1), noted(1)
+    flight = Flight(first, 0.0)
+    flights.open(flight)
+    flights.try_join(second)
+    assert leave(first) is None
+    assert leave(first) is None
+    assert flight.calls == [second]
+    assert leave(second) is flight
+
+
+def test_closing_a_flight_never_closes_another_of_its_key() -> None:
+    flights = SingleFlight()
+    old, new = Flight(noted(1), 0.0), Flight(noted(1), 1.0)
+    flights.open(new)
+    flights.close(old)
+    assert len(flights) == 1
+    flights.close(new)
+    assert len(flights) == 0
+
+
+def test_expired_calls_are_found_in_every_flight() -> None:
+    late, early = noted(1, deadline=1.0), noted(2, deadline=5.0)
+    assert expired([Flight(late, 0.0), Flight(early, 0.0)], 1.0) == [late]

@@ -1,0 +1,54 @@
+from __future__ import annotations
+
+import json
+
+import pytest
+
+from ringserve.core.router.worker_state import Hello
+from ringserve.core.tensor import DType, ModelSpec, TensorSpec
+from ringserve.wire import hello
+from ringserve.wire.frames import LinkError
+
+SPEC = ModelSpec(
+    name="m",
+    version="1",
+    digest="d",
+    inputs=(TensorSpec("x", DType.FP32, ("b", None, 3)),),
+    outputs=(TensorSpec("y", DType.INT64, (1,)),),
+    batching=True,
+    max_batch=32,
+    cacheable=True,
+    platform="CPUExecutionProvider",
+)
+HELLO = Hello("w", "i", SPEC, 10, 20, 1.5, 0.5)
+
+
+def test_a_workers_hello_survives_the_wire() -> None:
+    assert hello.decode_worker_hello(hello.encode_worker_hello(HELLO)) == HELLO
+
+
+def test_a_gateways_hello_survives_the_wire() -> None:
+    assert hello.decode_gateway_hello(hello.encode_gateway_hello("h:1")).called == "h:1"
+
+
+def test_another_version_is_refused_and_both_are_named() -> None:
+    for body, read in (
+        (hello.encode_worker_hello(HELLO), hello.decode_worker_hello),
+        (hello.encode_gateway_hello("h:1"), hello.decode_gateway_hello),
+    ):
+        other = json.dumps(json.loads(body) | {"link": 2}).encode()
+        with pytest.raises(LinkError, match="version 2 of the link, this one 1"):
+            read(other)
+
+
+@pytest.mark.parametrize("body", [b"", b"{}", b"\xff", b'{"link": "1"}'])
+def test_what_is_no_hello_is_a_link_error(body: bytes) -> None:
+    for read in (hello.decode_worker_hello, hello.decode_gateway_hello):
+        with pytest.raises(LinkError, match="cannot be read"):
+            read(body)
+
+
+def test_an_unknown_type_is_a_link_error() -> None:
+    body = hello.encode_worker_hello(HELLO).replace(b"FP32", b"FP99")
+    with pytest.raises(LinkError, match="cannot be read"):
+        hello.decode_worker_hello(body)
