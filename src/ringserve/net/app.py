@@ -3,6 +3,7 @@
 from __future__ import annotations
 
 import asyncio
+from contextlib import suppress
 from typing import TYPE_CHECKING
 
 import orjson
@@ -17,7 +18,7 @@ from ringserve.net.deadline_header import HEADER, deadline_of
 from ringserve.net.replies import error_body, headers_of
 
 if TYPE_CHECKING:
-    from collections.abc import Callable
+    from collections.abc import AsyncIterator, Callable
 
     from starlette.requests import Request
     from starlette.types import Receive
@@ -28,7 +29,8 @@ if TYPE_CHECKING:
 
 
 DISCARDED_MAX = 4 << 20
-"""Bytes beyond the limit that are read and thrown away, so that most callers come to read their 413."""
+DISCARD_S = 0.5
+"""Bytes beyond the limit, and seconds, for which a body is read and thrown away before its 413."""
 
 
 class AwaitedCall(Call):
@@ -100,17 +102,26 @@ async def _read(request: Request, bytes_max: int) -> bytes:
     """Read the body, which may come in chunks of unknown sum."""
     parts: list[bytes] = []
     size = 0
-    async for part in request.stream():
+    stream = request.stream()
+    async for part in stream:
         size += len(part)
-        if size > bytes_max + DISCARDED_MAX:
-            break
         if size > bytes_max:
             parts.clear()
-        else:
-            parts.append(part)
-    if size > bytes_max:
-        raise TooLarge(f"the body has more than {bytes_max} bytes, which is what this server takes")
+            with suppress(TimeoutError):  # whoever still sends then is closed upon
+                async with asyncio.timeout(DISCARD_S):
+                    await _discard(stream)
+            raise TooLarge(f"the body has more than {bytes_max} bytes, which is what this server takes")
+        parts.append(part)
     return b"".join(parts)
+
+
+async def _discard(stream: AsyncIterator[bytes]) -> None:
+    """Read on and throw away, so that a caller who still sends comes to read the answer."""
+    size = 0
+    async for part in stream:
+        size += len(part)
+        if size > DISCARDED_MAX:
+            return
 
 
 def _page(page: Page) -> Callable[[Request], Response]:

@@ -1,0 +1,1 @@
+"""Reproducible comparisons; each prints its machine and keeps its raw results as JSON."""
