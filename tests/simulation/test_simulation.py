@@ -23,8 +23,8 @@ def run(seed: int) -> World:
     try:
         world.run()
     except Exception as error:
-        story = "\n  ".join(world.story)
-        pytest.fail(f"{error!r}\n  {story}\nreplay with: make sim SEED={seed}")
+        error.add_note("\n  ".join(["what happened:", *world.story]) + f"\nreplay with: make sim SEED={seed}")
+        raise
     return world
 
 
@@ -69,6 +69,11 @@ def test_the_seeds_reach_what_they_are_for() -> None:
     assert {"Result", "DeadlinePassed", "NoWorker"} <= set(outcomes)
     assert outcomes["Result"] > sum(outcomes.values()) / 2
     assert min(moved, late, opened) > 0
+
+
+def run_until_it_breaks(broken: type[Router]) -> None:
+    for seed in range(20):
+        World(seed, broken).run()
 
 
 class AnswersTwice(Router):
@@ -146,5 +151,4 @@ class NeverReconnects(Router):
 )
 def test_the_checkers_see_a_router_that_is_broken(broken: type[Router], sentence: str) -> None:
     with pytest.raises(Violation, match=sentence):
-        for seed in range(20):
-            World(seed, broken).run()
+        run_until_it_breaks(broken)

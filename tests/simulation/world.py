@@ -1,6 +1,7 @@
 """The whole of it: the real router, three real nodes, and one seed that decides everything else."""
 
 import random
+from functools import partial
 
 from ringserve.core.call import Call
 from ringserve.core.router.brain import Router
@@ -79,7 +80,7 @@ class World:
         self.clock.run_until(FAULTS_S + SETTLE_S, self.after_event)
         self.calm = True
         for number in range(CALM_CALLS):
-            self.clock.after(0.01 * number, lambda number=number: self.submit(1 << 40 | number, 10.0))  # type: ignore[misc]
+            self.clock.after(0.01 * number, partial(self.submit, 1 << 40 | number, 10.0))
         self.clock.run_until(self.clock.now + 12.0, self.after_event)
         for checker in self.checkers:
             checker.quiet(self.router)
@@ -90,14 +91,14 @@ class World:
         for _ in range(self.chance.randint(20, 200)):
             number, timeout_s = self.chance.randrange(keys), self.chance.choice([0.05, 0.5, 5.0])
             when = self.chance.uniform(0.2, FAULTS_S)
-            self.clock.at(when, lambda number=number, timeout_s=timeout_s: self.submit(number, timeout_s))  # type: ignore[misc]
+            self.clock.at(when, partial(self.submit, number, timeout_s))
 
     def plan_faults(self) -> None:
         """Crash and cut at random moments."""
         for _ in range(self.chance.randint(1, 10)):
             index = self.chance.randrange(WORKERS)
             fault = self.chance.choice([self.crash, self.cut])
-            self.clock.at(self.chance.uniform(0.2, FAULTS_S), lambda fault=fault, index=index: fault(index))  # type: ignore[misc]
+            self.clock.at(self.chance.uniform(0.2, FAULTS_S), partial(fault, index))
 
     def submit(self, number: int, timeout_s: float) -> None:
         """Let a request arrive."""
