@@ -16,6 +16,7 @@ import time
 import urllib.request
 from contextlib import ExitStack
 from importlib.metadata import version
+from itertools import pairwise
 from pathlib import Path
 
 import numpy as np
@@ -106,7 +107,7 @@ def report(rounds: dict[str, list[dict[str, float]]]) -> None:
         for name in ("ringserve", "uvicorn", "uvloop", "httptools", "onnxruntime", "orjson")
     }
     print(
-        f"MLP 64-128-10, {CONNECTIONS} connections, every input distinct, {ROUNDS} rounds of {SECONDS} s in turn"
+        f"MLP 64-128-10, {CONNECTIONS} connections, distinct inputs, {ROUNDS} rounds of {SECONDS} s in turn"
     )
     print(machine, versions)
     for name, row in medians.items():
@@ -122,7 +123,7 @@ def report(rounds: dict[str, list[dict[str, float]]]) -> None:
 def build_mlp(path: Path, sizes: tuple[int, ...]) -> None:
     chance = np.random.default_rng(0)
     nodes, weights, last = [], [], "x"
-    for number, (rows, columns) in enumerate(zip(sizes, sizes[1:], strict=False)):
+    for number, (rows, columns) in enumerate(pairwise(sizes)):
         weight = (chance.standard_normal((rows, columns)) / np.sqrt(rows)).astype(np.float32)
         weights.append(numpy_helper.from_array(weight, f"w{number}"))
         nodes.append(helper.make_node("MatMul", [last, f"w{number}"], [f"m{number}"]))
