@@ -9,7 +9,6 @@ from dataclasses import dataclass
 from typing import NoReturn
 
 import click
-from click.types import OptionHelpExtra
 
 from ringserve.console.resolve import flag_name
 from ringserve.console.values import kind_of, plain
@@ -48,9 +47,10 @@ class GroupedOption(click.Option):
         super().__init__(names, **more)  # type: ignore[arg-type]
         self.group = group
 
-    def get_help_extra(self, ctx: click.Context) -> OptionHelpExtra:  # noqa: ARG002 - click's signature
-        """Add nothing: the text already says default and unit."""
-        return {}
+    def get_help_record(self, ctx: click.Context) -> tuple[str, str] | None:
+        """Give the names and the text alone: the text already says default and unit."""
+        record = super().get_help_record(ctx)
+        return (record[0], self.help or "") if record is not None else None
 
 
 class ManualCommand(click.Command):

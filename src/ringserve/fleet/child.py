@@ -1,102 +1,124 @@
-"""One child process of `ringserve up`: the process, its channel, and the policy that decides about it."""
+"""One child process of `up`: started in a session of its own, joined by a channel, never left behind."""
 
 from __future__ import annotations
 
 import os
 import signal
 import subprocess
-from collections.abc import Sequence
+from collections.abc import Mapping, Sequence
+from contextlib import suppress
 
-from ringserve.fleet.channel import Channel
-from ringserve.fleet.command_lines import child_environment
-from ringserve.fleet.restart_policy import Action, RestartPolicy
-
-USAGE_STATUS = 2
+from ringserve.fleet.channel import Channel, Said
+from ringserve.fleet.restart_policy import RestartPolicy
 
 
 class Child:
-    """A worker or the gateway.
+    """A process that is started again and again from one command line.
 
     Attributes:
-        fatal: The last sentence of a child that ended by a usage error; empty otherwise.
+        name: What it is called in lines and in the table.
+        role: "worker" or "gateway".
+        address: HOST:PORT as somebody on this machine reaches it.
+        model: The model's name; empty for a gateway.
+        policy: Decides about its starts and its end.
+        fatal: The sentence of its last life, where it ended by a usage error.
     """
 
-    def __init__(self, name: str, role: str, address: str, command: Sequence[str], now: float) -> None:
-        """Describe the child; `act` starts it when it is due."""
+    def __init__(
+        self, name: str, role: str, address: str, command: Sequence[str], *, model: str = ""
+    ) -> None:
+        """Describe it; nothing is started."""
         self.name = name
         self.role = role
         self.address = address
-        self.policy = RestartPolicy(now)
+        self.model = model
+        self.policy = RestartPolicy(0.0)
         self.fatal = ""
-        self._command = list(command)
+        self._command = tuple(command)
         self._process: subprocess.Popen[bytes] | None = None
         self._channel: Channel | None = None
 
     @property
-    def pid(self) -> int:
-        """The process's number; 0 where there is none."""
-        return self._process.pid if self._process is not None else 0
-
-    @property
-    def running(self) -> bool:
-        """Whether the process was there when it was last looked at."""
+    def alive(self) -> bool:
+        """Whether there is a process that was not yet seen to end."""
         return self._process is not None
 
-    def act(self, now: float) -> Action:
-        """Do what the policy says is due; returns what was done."""
-        action = self.policy.due(now)
-        if action is Action.START:
-            self._start()
-            self.policy.started(now)
-        elif action is Action.KILL:
-            self.kill()
-        return action
+    @property
+    def pid(self) -> int | None:
+        """The process's id."""
+        return self._process.pid if self._process is not None else None
 
-    def listen(self, now: float) -> None:
-        """Take what the child said since last time."""
-        if self._channel is None:
-            return
-        for said in self._channel.read():
-            if said.fatal:
-                self.fatal = said.fatal
-            else:
-                self.policy.beat(said.state, said.healthy, now)
+    @property
+    def channel(self) -> Channel | None:
+        """The channel to the running process, to wait on."""
+        return self._channel
 
-    def reap(self, now: float) -> int | None:
-        """Notice the process's end; returns its status once, None while it runs or when there is none."""
+    def start(self, environment: Mapping[str, str]) -> None:
+        """Start the process.
+
+        A session of its own keeps the terminal's Ctrl-C away from it: `up` stops it in its turn.
+
+        Raises:
+            OSError: The system has no room for another process.
+        """
+        channel = Channel()
+        command = [*self._command, "--supervisor-fd", str(channel.child_fd)]
+        try:
+            self._process = subprocess.Popen(
+                command,
+                stdin=subprocess.DEVNULL,
+                env=dict(environment),
+                pass_fds=[channel.child_fd],
+                start_new_session=True,
+            )
+        except OSError:
+            channel.close()
+            raise
+        channel.give_away()
+        self._channel, self.fatal = channel, ""
+
+    def read(self) -> list[Said]:
+        """Read what it said since the last time; a last word is kept in `fatal`."""
+        said = self._channel.read() if self._channel is not None else []
+        for line in said:
+            self.fatal = line.fatal or self.fatal
+        return [line for line in said if line.state]
+
+    def terminate(self) -> None:
+        """Ask it to drain and end."""
+        if self._process is not None:
+            self._process.terminate()
+
+    def kill(self) -> None:
+        """End it and whatever it started, at once."""
+        if self._process is not None:
+            _kill_group(self._process.pid)
+
+    def reap(self) -> int | None:
+        """Look whether it ended, without waiting.
+
+        Returns:
+            Its exit status (negative: the signal), after which it can be started again; None while it lives.
+        """
         if self._process is None:
             return None
         status = self._process.poll()
         if status is None:
             return None
-        self.listen(now)
+        _kill_group(
+            self._process.pid
+        )  # what it started itself: while that lives, the id is given to nobody else
+        self.read()
         self._process = None
+        return status
+
+    def close_channel(self) -> None:
+        """Close the channel of an ended process."""
         if self._channel is not None:
             self._channel.close()
             self._channel = None
-        self.policy.died(now, usage_error=status == USAGE_STATUS)
-        return status
 
-    def terminate(self) -> None:
-        """Ask the process to drain."""
-        if self._process is not None:
-            self._process.send_signal(signal.SIGTERM)
 
-    def kill(self) -> None:
-        """End the process at once."""
-        if self._process is not None:
-            self._process.kill()
-
-    def _start(self) -> None:
-        channel = Channel()
-        fd = channel.child_fd
-        self._process = subprocess.Popen(
-            [*self._command, "--supervisor-fd", str(fd)],
-            stdin=subprocess.DEVNULL,
-            pass_fds=[fd],
-            start_new_session=True,
-            env=child_environment(os.environ),
-        )
-        channel.give_away()
-        self._channel = channel
-        self.fatal = ""
+def _kill_group(pid: int) -> None:
+    with suppress(ProcessLookupError, PermissionError):  # all gone already (macOS says it in the second way)
+        os.killpg(pid, signal.SIGKILL)

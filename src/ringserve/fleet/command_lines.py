@@ -31,14 +31,15 @@ def worker_command(settings: Settings, port: int, name: str, model: Path) -> lis
     return [*_OWN_PROGRAM, "worker", str(port), name, str(model), *_flags("worker", own)]
 
 
-def gateway_command(settings: Settings, workers: list[str]) -> list[str]:
+def gateway_command(settings: Settings, workers: list[str], port: int) -> list[str]:
     """Give the command line of the gateway.
 
     Args:
         settings: Those of `up`.
         workers: The workers' addresses, HOST:PORT.
+        port: Its port, chosen where the settings leave it open.
     """
-    return [*_OWN_PROGRAM, "gateway", *workers, *_flags("gateway", settings)]
+    return [*_OWN_PROGRAM, "gateway", *workers, *_flags("gateway", replace(settings, port=port))]
 
 
 def child_environment(environment: Mapping[str, str]) -> dict[str, str]:

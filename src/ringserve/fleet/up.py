@@ -1,79 +1,85 @@
-"""`ringserve up`: a gateway and its workers on this machine, started, watched and drained together."""
+"""`ringserve up`: workers and a gateway on this machine, supervised."""
 
 from __future__ import annotations
 
-import sys
-import time
-from collections.abc import Sequence
-from dataclasses import replace
+import os
 from pathlib import Path
-
-from rich.console import Console
-from rich.table import Table
 
 from ringserve.errors import UsageError
 from ringserve.fleet.child import Child
-from ringserve.fleet.command_lines import gateway_command, worker_command
+from ringserve.fleet.command_lines import child_environment, gateway_command, worker_command
 from ringserve.fleet.ports import choose_ports, reachable
+from ringserve.fleet.report import show_fleet
+from ringserve.fleet.stop_order import StopOrder
 from ringserve.fleet.supervisor import Supervisor
 from ringserve.settings import Settings
 
-PIPE_WIDTH = 100
+_MARGIN_S = 5.0
+"""What a child may take beyond its own limits before it is killed: it ends itself at those."""
+
+_DIGITS = "digits"
 
 
 def run_up(settings: Settings, model: Path) -> int:
-    """Serve a model from this machine until told to stop.
+    """Start and supervise a fleet until it is stopped.
+
+    Args:
+        settings: Those of `up`; port 0 takes free ones.
+        model: The .onnx file to serve.
 
     Returns:
-        The exit status: 0 drained, 1 something was lost or given up.
+        The exit status.
 
     Raises:
-        UsageError: The model is missing, a port is taken, or a child refuses its settings.
+        UsageError: The model or a port cannot be used, or a child could not start.
     """
-    if not model.is_file():
-        raise UsageError(
-            f"there is no model file at {model}: name a .onnx file, or none for the digits model"
-        )
-    port, ports = choose_ports(settings)
-    settings = replace(settings, port=port)
-    now = time.monotonic()
-    addresses = [reachable(settings.worker_host, own) for own in ports]
-    workers = [
-        Child(
-            f"worker_{number}",
-            "worker",
-            addresses[number - 1],
-            worker_command(settings, own, f"worker_{number}", model),
-            now,
-        )
-        for number, own in enumerate(ports, start=1)
-    ]
-    gateway = Child(
-        "gateway", "gateway", reachable(settings.host, port), gateway_command(settings, addresses), now
-    )
+    check_model(model)
+    port, worker_ports = choose_ports(settings)
+    workers = [_worker(settings, model, number, at) for number, at in enumerate(worker_ports, 1)]
+    addresses = [worker.address for worker in workers]
+    # The gateway is told the chosen port, so that it comes back on the same one.
+    command = gateway_command(settings, addresses, port)
+    gateway = Child("gateway", "gateway", reachable(settings.host, port), command)
+    hints = _hints(gateway.address, model, addresses)
+    print(f"starting {len(workers)} worker{'s' * (len(workers) > 1)} with {model}", flush=True)  # noqa: T201
     supervisor = Supervisor(
         workers,
         gateway,
-        settings.drain_timeout_s + settings.drain_grace_s,
-        _say,
-        lambda: _show([gateway, *workers], model, gateway.address),
+        child_environment(os.environ),
+        StopOrder(
+            settings.drain_grace_s + settings.drain_timeout_s + _MARGIN_S,
+            settings.drain_timeout_s + _MARGIN_S,
+        ),
+        lambda: show_fleet([*workers, gateway], hints),
     )
     return supervisor.run()
 
 
-def _say(sentence: str) -> None:
-    print(f"ringserve up: {sentence}", file=sys.stderr, flush=True)  # noqa: T201 - lines that people read
+def check_model(model: Path) -> None:
+    """Look whether the file is there, before anything is started.
+
+    Raises:
+        UsageError: It is not, or cannot be read.
+    """
+    if not model.exists():
+        raise UsageError(f"model {model} does not exist; name an .onnx file, or none for the bundled digits")
+    if not model.is_file():
+        raise UsageError(f"model {model} is no file; name the .onnx file itself")
+    if not os.access(model, os.R_OK):
+        raise UsageError(f"model {model} cannot be read by this user; mend its permissions")
 
 
-def _show(children: Sequence[Child], model: Path, address: str) -> None:
-    console = Console(width=None if sys.stdout.isatty() else PIPE_WIDTH)
-    table = Table(title=f"ringserve serves {model.name}", title_justify="left")
-    for heading in ("name", "role", "address", "pid", "state"):
-        table.add_column(heading)
-    for child in children:
-        table.add_row(child.name, child.role, child.address, str(child.pid), child.policy.phase.value)
-    console.print(table)
-    console.print(f"Try it:    curl http://{address}/model", highlight=False)
-    console.print(f"Load it:   ringserve bench --gateway http://{address}", highlight=False)
-    console.print("Stop it:   Ctrl-C drains what is under way", highlight=False)
-    sys.stdout.flush()
+def _worker(settings: Settings, model: Path, number: int, port: int) -> Child:
+    name = f"worker_{number}"
+    command = worker_command(settings, port, name, model)
+    return Child(name, "worker", reachable(settings.worker_host, port), command, model=model.stem)
+
+
+def _hints(gateway: str, model: Path, workers: list[str]) -> list[str]:
+    """Give the two commands to type next; any 64 numbers will do for the digits model."""
+    if model.stem == _DIGITS:
+        ask = f"""curl http://{gateway}/infer -d '{{"input_data": ['$(seq -s, 64)']}}'"""
+    else:
+        ask = f"curl http://{gateway}/stats"
+    urls = " ".join(f"http://{worker}" for worker in workers)
+    return [f"  {ask}", f"  ringserve bench --gateway http://{gateway} --workers {urls}", ""]
