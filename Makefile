@@ -15,7 +15,7 @@ PIP := $(BIN)/python -m pip --disable-pip-version-check --no-input -q
 SEEDS ?= 2000
 
 .DEFAULT_GOAL := help
-.PHONY: help up test check bench docs sim lock clean
+.PHONY: help up test check bench bench-ring bench-startup docs sim lock clean
 
 help:
 	@sed -n 's/^# \{0,1\}//p' Makefile
@@ -38,6 +38,12 @@ sim: .venv/dev.stamp
 
 bench: .venv/dev.stamp
 	$(BIN)/python -m benchmarks $(ARGS)
+
+bench-ring: .venv/dev.stamp
+	$(BIN)/python -m benchmarks.ring_shares
+
+bench-startup: .venv/dev.stamp
+	$(BIN)/python -m benchmarks.start_up
 
 docs: .venv/dev.stamp
 	$(BIN)/python -m ringserve.tools.settings_doc
