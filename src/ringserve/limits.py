@@ -10,7 +10,7 @@ TENSOR_ELEMENTS_MAX = 1 << 26
 FRAME_BYTES_MAX = 1 << 28
 """Bytes of one frame on a link."""
 
-BEAT_INTERVAL_S = 0.25
+BEAT_INTERVAL_S = 0.5
 """How often a child tells `up` how it is."""
 
 BEAT_SILENCE_MAX_S = 15.0

@@ -34,7 +34,7 @@ if TYPE_CHECKING:
     from ringserve.settings import Settings
 
 log = logging.getLogger(__name__)
-TICK_S = 0.25
+TICK_S = 1.0
 
 
 class WorkerShell:
