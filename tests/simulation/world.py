@@ -184,7 +184,9 @@ class World:
             call,
             self.clock.now,
             link,
-            lambda *parts: router.answered(worker, *parts, self.clock.now),
+            lambda number, result, cached, time_us: router.answered(
+                worker, number, result, cached, time_us, self.clock.now
+            ),
             lambda number, error: router.refused(worker, number, error, self.clock.now),
         )
         link.to_worker(lambda: process.receive(remote))
