@@ -49,6 +49,8 @@ class RestartPolicy:
         self.reason = ""
         """Why the last KILL or the giving up, in words that follow the child's name."""
         self.starts = 0
+        self.heard = False
+        """Whether the process of this life has said anything yet: its port is bound by then."""
         self._start_at = now
         self._backoff_s = limits.RESTART_BACKOFF_FIRST_S
         self._last_beat = now
@@ -71,13 +73,14 @@ class RestartPolicy:
         self.phase = Phase.STARTING
         self.starts += 1
         self._last_beat = now
+        self.heard = False
         self._ready_since = self._unhealthy_since = None
 
     def beat(self, state: str, healthy: bool, now: float) -> None:
         """Note a beat: the state ("starting", "ready" or "draining") and whether the child is healthy."""
         if not self.alive:
             return
-        self._last_beat = now
+        self._last_beat, self.heard = now, True
         if state == "ready" and self.phase is Phase.STARTING:
             self.phase, self._ready_since = Phase.READY, now
         # A child that loads or drains is not healthy either, and nothing is wrong with it.

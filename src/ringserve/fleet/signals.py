@@ -2,6 +2,7 @@
 
 from __future__ import annotations
 
+import select
 import signal
 import socket
 from types import FrameType, TracebackType
@@ -46,6 +47,10 @@ class Signals:
     def fileno(self) -> int:
         """The descriptor to wait on for reading."""
         return self._read.fileno()
+
+    def wait(self, timeout_s: float) -> None:
+        """Wait for a signal, at most this long."""
+        select.select([self._read], [], [], timeout_s)
 
     def drain(self) -> None:
         """Take the wake-ups that came."""

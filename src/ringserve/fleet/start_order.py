@@ -1,7 +1,8 @@
 """In which order a fleet comes up, and when it is up. Pure: time is an argument.
 
 The gateway's first failures to connect count toward its breakers, so it is started when every worker has
-bound its port or failed, or shortly after the first one is ready; never before.
+bound its port (a child beats only after that) or failed, or shortly after the first one is ready; never
+before. That a worker is still loading is no failure to a gateway, so its own start overlaps the loading.
 """
 
 from __future__ import annotations
@@ -24,12 +25,16 @@ class StartOrder:
 
     def look(self, workers: Sequence[RestartPolicy], now: float) -> None:
         """Update `gateway_may_start`, which stays True once it is."""
+        if self.gateway_may_start:
+            return
         if self._first_ready is None and any(worker.phase is Phase.READY for worker in workers):
             self._first_ready = now
-        if self._first_ready is None:
-            return
-        waited = now >= self._first_ready + STRAGGLER_WAIT_S
-        self.gateway_may_start = self.gateway_may_start or waited or settled(workers)
+        waited = self._first_ready is not None and now >= self._first_ready + STRAGGLER_WAIT_S
+        bound = all(worker.heard or _settled(worker) for worker in workers)
+        # Where all have failed there is nothing yet to route to.
+        self.gateway_may_start = waited or (
+            bound and any(worker.heard and worker.alive for worker in workers)
+        )
 
     def next_wake(self) -> float | None:
         """Say when `look` may decide by time alone."""
@@ -40,4 +45,8 @@ class StartOrder:
 
 def settled(children: Sequence[RestartPolicy]) -> bool:
     """Whether each child is ready, or has died at least once, or is given up."""
-    return all(child.phase is not Phase.STARTING and child.starts > 0 for child in children)
+    return all(_settled(child) for child in children)
+
+
+def _settled(child: RestartPolicy) -> bool:
+    return child.starts > 1 or (child.starts == 1 and child.phase is not Phase.STARTING)
