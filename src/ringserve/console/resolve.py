@@ -95,7 +95,7 @@ def _read_file(config: str | None, environment: Mapping[str, str]) -> tuple[dict
         table = tomllib.loads(Path(path).read_text(encoding="utf-8"))
     except OSError as error:
         raise UsageError(f"{where}: cannot read {path!r}: {error.strerror or error}") from error
-    except (tomllib.TOMLDecodeError, UnicodeDecodeError) as error:
+    except (ValueError, RecursionError) as error:  # beside TOML's own: bad UTF-8, a number of 5,000 digits
         raise UsageError(f"{where}: {path} is not TOML: {error}") from error
     found: dict[str, Value] = {}
     for key, raw in table.items():

@@ -9,6 +9,7 @@ from typing import Any
 from ringserve.errors import UsageError
 from ringserve.settings import Flag, Value, flag_of
 
+_BITS_SHOWN = 256
 _KINDS = {"int": int, "float": float, "str": str}
 
 
@@ -82,11 +83,13 @@ def _number(whole: bool, raw: object) -> int | float | None:
         number = int(raw) if whole and isinstance(raw, str) else float(raw)
     except (ValueError, OverflowError):
         return None
-    if not math.isfinite(number) or (whole and number != int(number)):
+    if isinstance(number, float) and (not math.isfinite(number) or (whole and not number.is_integer())):
         return None
     return int(number) if whole else number
 
 
 def _shown(raw: object) -> str:
+    if isinstance(raw, int) and raw.bit_length() > _BITS_SHOWN:
+        return "a huge number"  # Python refuses to write very long ones
     text = repr(raw) if isinstance(raw, str) else str(raw)
     return text if len(text) <= 60 else text[:57] + "..."  # noqa: PLR2004
