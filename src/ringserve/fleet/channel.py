@@ -92,7 +92,7 @@ class Channel:
 def _said(line: bytes) -> Said | None:
     try:
         message = json.loads(line)
-    except ValueError:
+    except (ValueError, RecursionError):
         return None
     if not isinstance(message, dict):
         return None

@@ -105,9 +105,8 @@ class Child:
         status = self._process.poll()
         if status is None:
             return None
-        _kill_group(
-            self._process.pid
-        )  # what it started itself: while that lives, the id is given to nobody else
+        # What it started itself goes with it; while that lives, the id is given to nobody else.
+        _kill_group(self._process.pid)
         self.read()
         self._process = None
         return status

@@ -1,0 +1,54 @@
+from dataclasses import replace
+from pathlib import Path
+
+from hypothesis import given
+from hypothesis import strategies as st
+
+from ringserve.console.resolve import resolve
+from ringserve.fleet.command_lines import child_environment, gateway_command, worker_command
+from ringserve.settings import Settings, defaults_for
+
+UP = defaults_for("up")
+MODEL = Path("m.onnx")
+
+
+def flags(command: list[str], positional: int) -> dict[str, str | None]:
+    """Read a command line the way a child does."""
+    words = command[4 + positional :]
+    return {words[at].removeprefix("--").replace("-", "_"): words[at + 1] for at in range(0, len(words), 2)}
+
+
+def test_defaults_are_left_out() -> None:
+    assert worker_command(UP, 8001, "worker_1", MODEL)[2:] == [
+        *["ringserve", "worker", "8001", "worker_1", "m.onnx", "--workers-here", "3"]
+    ]
+    assert gateway_command(UP, ["a:1", "b:2"], 8000)[2:] == ["ringserve", "gateway", "a:1", "b:2"]
+
+
+@given(
+    max_batch=st.integers(1, 100),
+    max_wait_ms=st.just("auto") | st.floats(0, 1e6),
+    drain_timeout_s=st.floats(0, 100),
+    host=st.sampled_from(["127.0.0.1", "0.0.0.0", "::1"]),
+    max_body_mb=st.floats(0.001, 100),
+    workers=st.integers(1, 9),
+)
+def test_a_child_reads_back_the_settings_it_was_given(**changed: float | str) -> None:
+    up = replace(UP, **changed)  # type: ignore[arg-type]
+    line = worker_command(up, 8001, "worker_1", MODEL)
+    worker = resolve("worker", flags(line, 3), {}).settings
+    shared = {"max_batch": up.max_batch, "max_wait_ms": up.max_wait_ms, "drain_timeout_s": up.drain_timeout_s}
+    assert worker == Settings(**shared, host=up.worker_host, workers_here=up.workers)  # type: ignore[arg-type]
+    gateway = resolve("gateway", flags(gateway_command(up, ["a:1"], 7000), 1), {}).settings
+    own = {
+        "host": up.host,
+        "max_body_mb": up.max_body_mb,
+        "drain_timeout_s": up.drain_timeout_s,
+        "port": 7000,
+    }
+    assert gateway == replace(defaults_for("gateway"), **own)  # type: ignore[arg-type]
+
+
+def test_a_child_inherits_none_of_our_variables() -> None:
+    before = {"PATH": "/bin", "RINGSERVE_PORT": "1", "RINGSERVE_CONFIG": "f", "MY_RINGSERVE_X": "kept"}
+    assert child_environment(before) == {"PATH": "/bin", "MY_RINGSERVE_X": "kept"}
