@@ -1,5 +1,6 @@
 from __future__ import annotations
 
+import pytest
 from hypothesis import given
 from hypothesis import strategies as st
 
@@ -10,6 +11,7 @@ from ringserve.core.tensor import DType
 from tests.core.calls import noted
 
 OTHER = Signature("m", "", (TensorLayout("x", DType.UINT8, (1, 2)),))
+NO_ROWS = Signature("m", "", (TensorLayout("x", DType.UINT8, (0, 1)),))
 TWO_ROWS = Signature("m", "", (TensorLayout("x", DType.UINT8, (2, 1)),))
 
 
@@ -125,3 +127,67 @@ def test_abandoned_flights_are_forgotten_when_they_are_the_majority() -> None:
         abandon(batcher, one)
     assert sum(len(queue) for queue in batcher._groups.values()) < 80
     assert list(batcher) == flights[:1]
+
+
+@given(st.floats(0.0, 1e7), st.floats(1e-6, 10.0))
+def test_what_a_window_asks_to_be_woken_for_is_cut_at_that_moment(now: float, timeout_s: float) -> None:
+    batcher = Batcher(2, timeout_s, window=True)
+    batcher.add(flight(1, now))
+    wake = batcher.next_wake()
+    assert wake is not None
+    batch = batcher.cut(wake)
+    assert batch is not None
+    assert batch.reason is CutReason.DUE
+
+
+@pytest.mark.parametrize(
+    ("max_batch", "signatures", "full"),
+    [
+        (1, [None], [True]),
+        (2, [None, None], [True]),
+        (2, [None], [False]),
+        (2, [None, OTHER], [True, False]),
+        (3, [TWO_ROWS, TWO_ROWS], [True, False]),
+    ],
+)
+def test_a_batch_is_full_when_it_had_no_room_or_left_some_waiting(
+    max_batch: int, signatures: list[Signature | None], full: list[bool]
+) -> None:
+    batcher = Batcher(max_batch, 0.02, window=False)
+    for value, signature in enumerate(signatures):
+        batcher.add(flight(value, float(value), signature))
+    batches = [batcher.cut(9.0) for _ in full]
+    assert [batch is not None and batch.full for batch in batches] == full
+
+
+def test_a_request_without_a_row_is_cut_like_any_other() -> None:
+    batcher = Batcher(8, 0.02, window=False)
+    empty = flight(1, signature=NO_ROWS)
+    batcher.add(empty)
+    batch = batcher.cut(0.0)
+    assert batch is not None
+    assert (batch.flights, batch.rows) == ([empty], 1)
+
+
+def test_a_shape_that_all_abandoned_holds_up_no_other() -> None:
+    batcher = Batcher(8, 0.02, window=False)
+    gone, wanted = flight(1, 0.0, OTHER), flight(2, 1.0)
+    batcher.add(gone)
+    batcher.add(wanted)
+    abandon(batcher, gone)
+    batch = batcher.cut(1.0)
+    assert batch is not None
+    assert batch.flights == [wanted]
+    assert batcher.cut(1.0) is None
+
+
+def test_a_shape_that_nobody_waits_for_is_forgotten_with_its_flights() -> None:
+    batcher = Batcher(8, 0.02, window=True)
+    flights = [flight(value, signature=OTHER) for value in range(65)]
+    wanted = flight(1)
+    for one in [*flights, wanted]:
+        batcher.add(one)
+    for one in flights:
+        abandon(batcher, one)
+    assert list(batcher._groups) == [wanted.signature.encoded]
+    assert batcher.depth == 1

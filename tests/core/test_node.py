@@ -214,3 +214,62 @@ def test_every_accepted_call_gets_exactly_one_right_answer(
             assert [type(outcome) for outcome in call.outcomes] == [ModelFailed]
         else:
             assert payload_of(call) == bytes([value]) * 2
+
+
+class Told(Admission):
+    """Writes down what it is told of runs."""
+
+    def __init__(self) -> None:
+        super().__init__(1000, 1000.0)
+        self.told: list[tuple[int, float, bool]] = []
+
+    def observe_run(self, items: int, seconds: float, *, full: bool = True) -> None:
+        self.told.append((items, seconds, full))
+
+
+def test_admission_is_told_the_share_of_a_slot_and_whether_the_run_was_full() -> None:
+    rig = Rig(slots=2, max_batch=2)
+    rig.node.admission = told = Told()
+    for value in range(5):
+        rig.ask(value, now=1.0)
+    rig.node.flush(1.0)
+    while rig.batches:
+        rig.land(2.0)
+    assert told.told == [(2, 0.5, True), (2, 0.5, True), (1, 0.0, False)]
+
+
+def test_a_run_that_failed_or_lost_rows_to_the_clock_says_nothing_of_a_full_one() -> None:
+    rig = Rig(max_batch=2)
+    rig.node.admission = told = Told()
+    rig.ask(1, deadline=0.5)
+    rig.ask(2)
+    rig.node.flush(1.0)
+    rig.land(3.0)
+    assert told.told == [(1, 2.0, False)]
+    rig.ask(POISON, now=3.0)
+    rig.ask(3, now=3.0)
+    rig.node.flush(3.0)
+    rig.land(4.0)
+    assert told.told == [(1, 2.0, False)]
+    rig.settle(4.0)
+    assert told.told[1:] == [(1, 0.0, False)]
+
+
+def test_a_batch_out_of_time_gives_way_to_the_next_one() -> None:
+    rig = Rig(max_batch=1)
+    late, good = rig.ask(1, deadline=1.0), rig.ask(2)
+    rig.node.flush(1.5)
+    assert isinstance(late.outcomes[0], DeadlinePassed)
+    assert [flight.key for flight in rig.batches[0].flights] == [good.key]
+
+
+def test_a_rerun_whose_caller_ran_out_of_time_gives_way_to_the_next_one() -> None:
+    rig = Rig()
+    late, good = rig.ask(1, deadline=1.0), rig.ask(2)
+    rig.ask(POISON)
+    rig.node.flush(0.0)
+    rig.land(1.5)
+    assert isinstance(late.outcomes[0], DeadlinePassed)
+    assert [flight.key for flight in rig.batches[0].flights] == [good.key]
+    assert not rig.batches[0].full
+    rig.settle(1.5)

@@ -31,3 +31,21 @@ def test_a_model_that_may_not_run_in_the_loop_never_does() -> None:
     for _ in range(3 * RUNS_JUDGED):
         place.observe(1e-6)
     assert not place.inline
+
+
+def test_a_median_that_fits_moves_nothing() -> None:
+    place = RunPlace(50e-6)
+    for _ in range(2 * RUNS_JUDGED):
+        place.observe(150e-6)
+    assert place.inline
+    assert place.moves == 0
+
+
+def test_in_a_thread_one_long_run_among_short_ones_keeps_it_there() -> None:
+    place = RunPlace(150e-6)
+    moves = []
+    for run_s in [20e-6] * (RUNS_JUDGED - 1) + [6e-3] + [20e-6] * RUNS_JUDGED:
+        place.observe(run_s)
+        moves.append(place.moves)
+    assert moves == [0] * (2 * RUNS_JUDGED - 1) + [1]
+    assert place.inline

@@ -1,5 +1,7 @@
 from __future__ import annotations
 
+from dataclasses import replace
+
 import pytest
 
 from ringserve.core.signature import Signature, TensorLayout
@@ -46,3 +48,47 @@ def test_the_table_is_bounded() -> None:
     for rows in range(SIGNATURES_MAX + 5):
         table.find(signature(shape=(rows, 4)).encoded)
     assert len(table._known) == SIGNATURES_MAX
+
+
+BOTH = ModelSpec(
+    "m",
+    "1",
+    "d",
+    (TensorSpec("x", DType.FP32, ("b", 4)), TensorSpec("y", DType.INT64, ("b",))),
+    (TensorSpec("z", DType.FP32, ("b",)),),
+    True,
+    32,
+    True,
+    "cpu",
+)
+
+
+def pair(x_rows: int, y_rows: int, outputs: tuple[str, ...] = (), version: str = "") -> Signature:
+    x, y = TensorLayout("x", DType.FP32, (x_rows, 4)), TensorLayout("y", DType.INT64, (y_rows,))
+    return Signature("m", version, (x, y), outputs)
+
+
+def test_the_inputs_of_a_batched_model_have_equally_many_items() -> None:
+    assert Signatures(BOTH).find(pair(2, 2).encoded).rows == 2
+    with pytest.raises(BadRequest, match="equally many items"):
+        Signatures(BOTH).find(pair(2, 3).encoded)
+    assert Signatures(replace(BOTH, batching=False)).find(pair(2, 3).encoded).rows == 2
+
+
+def test_only_outputs_that_the_model_has_may_be_asked_for() -> None:
+    assert Signatures(BOTH).find(pair(1, 1, ("z",)).encoded).outputs == ("z",)
+    with pytest.raises(BadRequest, match=r"gives the outputs \['z'\], not \['w'\]"):
+        Signatures(BOTH).find(pair(1, 1, ("w",)).encoded)
+
+
+def test_another_version_is_refused_by_its_name() -> None:
+    assert Signatures(BOTH).find(pair(1, 1, version="1").encoded).version == "1"
+    with pytest.raises(BadRequest, match="serves m version 1, not m version 2"):
+        Signatures(BOTH).find(pair(1, 1, version="2").encoded)
+
+
+def test_bytes_that_mean_the_same_find_the_same_request_but_are_read_again() -> None:
+    table = Signatures(SPEC)
+    spaced = signature().encoded.replace(b",", b", ")
+    assert table.find(spaced).encoded == signature().encoded
+    assert set(table._known) == {signature().encoded}

@@ -59,3 +59,32 @@ def test_a_broken_rule_is_named_before_its_bytes_are_awaited(data: bytes, senten
 
 def test_the_bytes_of_a_frame_are_pinned() -> None:
     assert frame(Kind.PING, b"ab") == b"\2\0\0\0\5ab"
+
+
+def test_a_long_frame_in_pieces_is_held_until_it_is_whole() -> None:
+    reader = FrameReader(FROM_GATEWAY, 1 << 20)
+    whole = frame(Kind.HELLO) + frame(Kind.REQUESTS, bytes(1 << 20)) + frame(Kind.PING)[:3]
+    got = [one for start in range(0, len(whole), 4096) for one in reader.feed(whole[start : start + 4096])]
+    assert [(kind, len(body)) for kind, body in got] == [(Kind.HELLO, 0), (Kind.REQUESTS, 1 << 20)]
+    assert reader.feed(frame(Kind.PING)[3:]) == [(Kind.PING, b"")]
+    assert not reader._buffer
+
+
+@given(st.binary(max_size=100), st.integers(1, 100))
+def test_garbage_after_a_hello_breaks_the_link_at_every_cut_or_at_none(data: bytes, size: int) -> None:
+    def read(step: int) -> list[tuple[int, bytes]] | str:
+        reader = FrameReader(FROM_GATEWAY, 50)
+        stream, got = frame(Kind.HELLO) + data, []
+        try:
+            for start in range(0, len(stream), step):
+                got += reader.feed(stream[start : start + step])
+        except LinkError as error:
+            return str(error)
+        return got
+
+    assert read(size) == read(200)
+
+
+def test_the_number_of_each_kind_is_pinned() -> None:
+    numbers = "HELLO=1 REQUESTS=2 ANSWERS=3 CANCEL=4 PING=5 PONG=6 GOING_AWAY=7 GOODBYE=8"
+    assert " ".join(f"{kind.name}={kind.value}" for kind in Kind) == numbers

@@ -3,6 +3,8 @@ from __future__ import annotations
 import json
 
 import pytest
+from hypothesis import given
+from hypothesis import strategies as st
 
 from ringserve.core.router.worker_state import Hello
 from ringserve.core.tensor import DType, ModelSpec, TensorSpec
@@ -52,3 +54,34 @@ def test_an_unknown_type_is_a_link_error() -> None:
     body = hello.encode_worker_hello(HELLO).replace(b"FP32", b"FP99")
     with pytest.raises(LinkError, match="cannot be read"):
         hello.decode_worker_hello(body)
+
+
+@given(st.binary(max_size=60) | st.text('{}[]",:0linkcalednodemo\\u', max_size=60).map(str.encode))
+def test_garbage_is_a_link_error_and_nothing_else(body: bytes) -> None:
+    for read in (hello.decode_worker_hello, hello.decode_gateway_hello):
+        with pytest.raises(LinkError):
+            read(body)
+
+
+@pytest.mark.parametrize("start", [b"[", b'{"a":', b'{"link":1,"called":"h","more":'])
+def test_brackets_without_end_are_a_link_error(start: bytes) -> None:
+    for read in (hello.decode_worker_hello, hello.decode_gateway_hello):
+        with pytest.raises(LinkError, match="cannot be read"):
+            read(start + b"[" * 100_000)
+
+
+def test_a_field_of_a_later_version_is_passed_over() -> None:
+    body = json.dumps(json.loads(hello.encode_worker_hello(HELLO)) | {"colour": [1]}).encode()
+    assert hello.decode_worker_hello(body) == HELLO
+
+
+@pytest.mark.parametrize("field", ["link", "node_id", "incarnation", "credit_items", "model"])
+def test_a_hello_that_lacks_a_field_names_it(field: str) -> None:
+    said = json.loads(hello.encode_worker_hello(HELLO))
+    del said[field]
+    with pytest.raises(LinkError, match=field):
+        hello.decode_worker_hello(json.dumps(said).encode())
+
+
+def test_the_bytes_of_a_gateways_hello_are_pinned() -> None:
+    assert hello.encode_gateway_hello("h:1") == b'{"link":1,"called":"h:1"}'

@@ -10,7 +10,8 @@ from hypothesis import strategies as st
 
 from ringserve.core.signature import Result, ResultLayout, TensorLayout
 from ringserve.core.tensor import Dim, DType, ModelSpec, TensorSpec
-from ringserve.errors import BadRequest, ModelFailed, NotFinite
+from ringserve.errors import BadRequest, ModelFailed, NotFinite, TooLarge
+from ringserve.limits import TENSOR_ELEMENTS_MAX
 from ringserve.wire.infer_json import InferCodec
 
 
@@ -112,3 +113,78 @@ def test_a_flood_of_shapes_keeps_the_tables_bounded() -> None:
     for size in range(1, 300):
         one.decode(json.dumps({"input_data": [0] * size}).encode())
     assert len(one._shapes) == len(one._nested) == 256
+
+
+TYPES = [dtype for dtype in DType if dtype.code]
+elements: st.SearchStrategy[object] = (
+    st.integers(-300, 300)
+    | st.integers(-(2**70), 2**70)
+    | st.floats(-300, 300).map(round).map(float)
+    | st.floats(allow_nan=False, allow_infinity=False)
+    | st.sampled_from([True, False, None, "1", "true", [], [1], {}])
+)
+
+
+def told(one: InferCodec, body: bytes) -> bytes | str:
+    """What a caller gets for a body: its bytes, or a sentence."""
+    try:
+        return one.decode(body).payload
+    except BadRequest as error:
+        return error.message
+
+
+@given(st.sampled_from(TYPES), st.lists(elements, min_size=3, max_size=3))
+def test_whatever_the_type_and_the_input_a_codec_that_knows_the_shape_says_the_same(
+    dtype: DType, data: list[object]
+) -> None:
+    body = json.dumps({"input_data": data}).encode()
+    fresh, used = codec(dtype=dtype), codec(dtype=dtype)
+    used.decode(b'{"input_data": [1, 2, 3]}')
+    assert used._shapes
+    assert told(fresh, body) == told(used, body)
+
+
+@pytest.mark.parametrize("dtype", TYPES)
+def test_each_type_that_a_list_can_carry_is_packed_as_numpy_does(dtype: DType) -> None:
+    kind = dtype.numpy
+    assert kind is not None
+    expected = np.array([1, 0, 100], kind).tobytes()
+    one = codec(dtype=dtype)
+    for body in (b'{"input_data": [1, 0, 100]}', b'{"input_data": [1.0, -0, 100]}'):
+        assert one.decode(body).payload == one.decode(body).payload == expected
+
+
+def test_nested_lists_are_the_same_request_as_flat_ones() -> None:
+    one = codec(shape=("b", 2, 2))
+    nested = [one.decode(b'{"input_data": [[1, 2], [3, 4]]}') for _ in range(2)]
+    flat = one.decode(b'{"input_data": [1, 2, 3, 4]}')
+    assert all(request.signature is flat.signature for request in nested)
+    assert all(request.payload == flat.payload for request in nested)
+
+
+def test_more_elements_than_a_tensor_may_have_is_too_large() -> None:
+    """Only the first of the lists is long: how ragged they are does not matter any more."""
+    lists = b"[" + b",".join([b"0"] * 2**13) + b"]" + b",[]" * 2**13
+    with pytest.raises(TooLarge, match=f"{TENSOR_ELEMENTS_MAX} elements at most"):
+        codec(shape=("b", None, None)).decode(b'{"input_data": [' + lists + b"]}")
+
+
+def test_a_codec_answers_for_every_worker_that_is_named() -> None:
+    one = codec()
+    names = ["w", "w", 'v"', "w"]
+    answers = [json.loads(one.encode(answer([1.0]), "r", name, False, 1)) for name in names]
+    assert [said["node_id"] for said in answers] == names
+    assert not any(said["cached"] for said in answers)
+
+
+@pytest.mark.parametrize("dtype", [DType.BOOL, *TYPES])
+def test_answers_of_each_type_are_json_and_may_be_empty(dtype: DType) -> None:
+    for values in ([], [1.0, 0.0]):
+        said = json.loads(codec().encode(answer(values, dtype), "r", "w", False, 1))
+        assert said["output_data"] == values
+
+
+def test_the_bytes_of_an_answer_are_pinned() -> None:
+    assert codec().encode(answer([0.1, 2.0]), "r", "w", False, 7) == (
+        b'{"request_id":"r","output_data":[0.1,2.0],"node_id":"w","cached":false,"inference_time_us":7}'
+    )

@@ -2,7 +2,10 @@ from __future__ import annotations
 
 import struct
 
+import numpy as np
 import pytest
+from hypothesis import given
+from hypothesis import strategies as st
 
 from ringserve.core.tensor import Dim, DType, TensorSpec
 from ringserve.errors import BadRequest
@@ -53,3 +56,58 @@ def test_what_does_not_fit_is_named(
 ) -> None:
     with pytest.raises(BadRequest, match=sentence):
         read(data, shape, dtype)
+
+
+sizes = st.lists(st.integers(1, 4), min_size=1, max_size=4).map(tuple)
+
+
+def nest(array: np.ndarray) -> list[object]:
+    lists: list[object] = array.tolist()
+    return lists
+
+
+@given(sizes, st.data())
+def test_any_nesting_is_read_in_row_major_order(shape: tuple[int, ...], data: st.DataObject) -> None:
+    array = np.arange(int(np.prod(shape)), dtype="<f4").reshape(shape)
+    declared = tuple(data.draw(st.sampled_from([size, "n", None])) for size in shape)
+    assert read(nest(array), declared) == (shape, array.tobytes())
+    if sum(not isinstance(dim, int) for dim in declared) <= 1:
+        assert read(nest(array.ravel()), declared) == (shape, array.tobytes())
+
+
+@given(sizes.filter(lambda shape: len(shape) > 1), st.data())
+def test_a_row_that_is_longer_shorter_or_no_list_makes_it_ragged(
+    shape: tuple[int, ...], data: st.DataObject
+) -> None:
+    lists = nest(np.zeros((2, *shape[1:])))
+    last = lists[1]
+    assert isinstance(last, list)
+    lists[1] = data.draw(st.sampled_from([[*last, last[0]], last[1:], 5, "x", None, {}, True]))
+    with pytest.raises(BadRequest, match="ragged"):
+        read(lists, (2, *shape[1:]))
+
+
+@given(
+    st.sampled_from([dtype for dtype in DType if dtype.is_integer]),
+    st.integers(-(2**66), 2**66) | st.integers(-300, 300),
+)
+def test_an_integer_is_taken_just_when_the_type_can_hold_it(dtype: DType, number: int) -> None:
+    bits = 8 * dtype.size
+    low, high = (0, 2**bits) if dtype.name.startswith("U") else (-(2 ** (bits - 1)), 2 ** (bits - 1))
+    if low <= number < high:
+        assert read([number], (1,), dtype)[1] == np.array([number], dtype.numpy).tobytes()
+    else:
+        with pytest.raises(BadRequest, match=f"which {dtype.name} cannot hold"):
+            read([number], (1,), dtype)
+
+
+def test_a_long_string_is_shown_in_part() -> None:
+    with pytest.raises(BadRequest) as caught:
+        read(["x" * 1000], (1,))
+    assert len(caught.value.message) < 100
+
+
+def test_an_item_that_is_one_number_is_a_list_of_one() -> None:
+    assert read([7], (), DType.UINT8) == ((), b"\7")
+    with pytest.raises(BadRequest, match=r"shape \[\], got lists nested as \[1, 1\]|or deeper"):
+        read([[7]], (), DType.UINT8)

@@ -5,7 +5,7 @@ from hypothesis import given
 from hypothesis import strategies as st
 
 from ringserve.core.signature import Result, ResultLayout
-from ringserve.errors import ANSWERS, ServeError
+from ringserve.errors import ANSWERS, QueueFull, ServeError
 from ringserve.wire import records
 from ringserve.wire.frames import LinkError
 
@@ -83,3 +83,44 @@ def test_cancels_and_pongs_come_out_as_they_went_in() -> None:
     assert records.read_cancel(records.cancel_body([1, 2**32 - 1])) == (1, 2**32 - 1)
     pong = records.Pong(0.5, 0.25, 9, 3)
     assert records.read_pong(records.PONG.pack(*pong)) == pong
+
+
+@pytest.mark.parametrize(
+    ("left_s", "left_ms"),
+    [(float("inf"), 2**32 - 1), (1e300, 2**32 - 1), (-float("inf"), 0), (-0.5, 0), (0.0019, 1), (2.5, 2500)],
+)
+def test_any_time_left_has_a_place_in_a_record(left_s: float, left_ms: int) -> None:
+    (record,) = records.read_requests(records.request_head(1, left_s, bytes(16), b"", b""))
+    assert record.left_ms == left_ms
+
+
+def test_the_bytes_of_records_are_pinned() -> None:
+    """Both ends of a link may be of different versions: what they say may not move."""
+    head = records.request_head(1, 2.0, bytes(range(16)), b"ab", b"c")
+    assert head.hex() == "01000000d0070000020001000000000102030405060708090a0b0c0d0e0f"
+    computed = b"".join(records.answer_record(2, Result(ResultLayout(()), b"xyz"), False, 500))
+    assert computed.hex() == "0200000000f4010000040003000000" + b"[[]]xyz".hex()
+    failed = b"".join(records.error_record(3, QueueFull("no", 1.0)))
+    assert failed.hex() == "0300000006e8030000000002000000" + b"no".hex()
+    assert records.cancel_body([1, 258]).hex() == "0100000002010000"
+    assert records.PONG.pack(1.0, 2.0, 3, 4).hex() == (
+        "000000000000f03f0000000000000040030000000000000004000000"
+    )
+
+
+def test_a_long_sentence_is_cut_and_still_read() -> None:
+    body = b"".join(records.error_record(1, QueueFull("é" * 5000 + "!")))
+    _depth, (record,) = records.read_answers(records.DEPTH.pack(0) + body)
+    assert records.error_of(record).message == "é" * 2048
+
+
+def test_a_time_too_long_for_its_field_is_the_longest_that_fits() -> None:
+    result = Result(ResultLayout(()), b"")
+    body = records.DEPTH.pack(0) + b"".join(records.answer_record(1, result, True, 2**40))
+    assert records.read_answers(body)[1][0].time == 2**32 - 1
+
+
+@pytest.mark.parametrize("status", [0, 1, 2 + len(ANSWERS), 255])
+def test_a_status_that_is_no_error_is_a_broken_rule(status: int) -> None:
+    with pytest.raises(LinkError, match=f"unknown status {status}"):
+        records.error_of(records.AnswerRecord(1, status, 0, b"", b""))

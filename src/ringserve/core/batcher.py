@@ -44,10 +44,11 @@ class Batch:
     Attributes:
         flights: In order of arrival.
         rows: Items in all of them.
+        full: Whether it had no room for another item, or left items waiting.
         started_at: When it was cut, in seconds of the brain's clock.
     """
 
-    __slots__ = ("flights", "reason", "rows", "signature", "started_at")
+    __slots__ = ("flights", "full", "reason", "rows", "signature", "started_at")
 
     def __init__(self, flights: list[Flight], rows: int, reason: CutReason, now: float) -> None:
         """Bind the flights of one run."""
@@ -55,6 +56,7 @@ class Batch:
         self.signature: Signature = flights[0].signature
         self.rows = rows
         self.reason = reason
+        self.full = False
         self.started_at = now
 
 
@@ -128,7 +130,9 @@ class Batcher:
         self.depth -= rows
         if not queue:
             del self._groups[flights[0].signature.encoded]
-        return Batch(flights, rows, self._reason(flights[0], rows, now), now)
+        batch = Batch(flights, rows, self._reason(flights[0], rows, now), now)
+        batch.full = rows >= max_batch or self.depth > 0
+        return batch
 
     def next_wake(self) -> float | None:
         """When a waiting batch falls due though no flight arrives; None when a cut needs no timer."""
@@ -139,7 +143,11 @@ class Batcher:
     def _reason(self, oldest: Flight, rows: int, now: float) -> CutReason:
         if rows >= self._max_batch > 1:
             return CutReason.FULL
-        return CutReason.DUE if now - oldest.queued_at >= self._timeout_s else CutReason.IDLE
+        return CutReason.DUE if self._due(oldest, now) else CutReason.IDLE
+
+    def _due(self, oldest: Flight, now: float) -> bool:
+        # The very sum that `next_wake` tells: `now - queued_at` may round to just less than the time-out.
+        return now >= oldest.queued_at + self._timeout_s
 
     def _ripest(self, now: float) -> deque[Flight] | None:
         """Find the queue to cut: the one with the oldest flight, among those that are ripe."""
@@ -152,7 +160,7 @@ class Batcher:
         return None if best is None else self._groups[best.signature.encoded]
 
     def _ripe(self, head: Flight, now: float) -> bool:
-        if not self._window or now - head.queued_at >= self._timeout_s:
+        if not self._window or self._due(head, now):
             return True
         rows = 0
         for flight in self._groups[head.signature.encoded]:

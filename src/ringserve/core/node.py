@@ -151,7 +151,7 @@ class Node:
         if isinstance(outcome, ServeError):
             self._failed(batch, outcome)
             return
-        self.admission.observe_run(batch.rows, run_s)
+        self.admission.observe_run(batch.rows, run_s / self.settings.slots, full=batch.full)
         for flight, result in zip(batch.flights, outcome, strict=True):
             self._landed(flight, result, now)
 
@@ -202,6 +202,7 @@ class Node:
             if any(call.deadline <= now for flight in batch.flights for call in flight.calls):
                 batch.flights = [flight for flight in batch.flights if self._drop_expired(flight, now)]
                 batch.rows = sum(flight.rows for flight in batch.flights)
+                batch.full = False
             if batch.flights:
                 self.cuts[batch.reason] += 1
                 self.items_cut += batch.rows

@@ -52,10 +52,12 @@ def check(spec: ModelSpec, signature: Signature) -> None:
     """Hold a request's tensors against what the model declares.
 
     Raises:
-        BadRequest: Another model, a tensor missing or in excess, a type or a dimension that differs.
+        BadRequest: Another model, a tensor missing or in excess, a type or a dimension that differs,
+            inputs with different numbers of items for a model that is batched, or an output it has not.
     """
     if signature.model != spec.name or signature.version not in ("", spec.version):
-        raise BadRequest(f"this worker serves {spec.name} version {spec.version}, not {signature.model}")
+        asked = f"{signature.model} version {signature.version}".removesuffix(" version ")
+        raise BadRequest(f"this worker serves {spec.name} version {spec.version}, not {asked}")
     names = [layout.name for layout in signature.inputs]
     expected = [tensor.name for tensor in spec.inputs]
     if names != expected:
@@ -66,6 +68,12 @@ def check(spec: ModelSpec, signature: Signature) -> None:
         if not _fits(tensor, layout.shape):
             expected_shape, got_shape = describe_shape(tensor.shape), describe_shape(layout.shape)
             raise BadRequest(f"input {tensor.name} has shape {expected_shape}, got {got_shape}")
+    counts = {layout.name: layout.shape[0] for layout in signature.inputs} if spec.batching else {}
+    if len(set(counts.values())) > 1:
+        raise BadRequest(f"the inputs of model {spec.name} must have equally many items, got {counts}")
+    produced = [tensor.name for tensor in spec.outputs]
+    if not set(signature.outputs) <= set(produced):
+        raise BadRequest(f"model {spec.name} gives the outputs {produced}, not {list(signature.outputs)}")
 
 
 def _fits(tensor: TensorSpec, shape: tuple[int, ...]) -> bool:

@@ -22,6 +22,7 @@ class Flight:
     Attributes:
         calls: Who waits; empty once everybody left.
         queued_at: When it was queued, in seconds of the brain's clock.
+        rows: Items it takes in a queue and a run; at least 1, so that an empty tensor is not overlooked.
         running: Whether the engine has it.
     """
 
@@ -32,7 +33,7 @@ class Flight:
         self.key = call.key
         self.signature: Signature = call.signature
         self.payload = call.payload
-        self.rows = call.signature.rows
+        self.rows = max(1, call.signature.rows)
         self.queued_at = now
         self.running = False
         self.calls = [call]

@@ -103,7 +103,7 @@ def decode_worker_hello(body: bytes) -> Hello:
             cacheable=model.cacheable,
             platform=model.platform,
         )
-    except (msgspec.MsgspecError, UnicodeDecodeError, KeyError) as cause:
+    except (msgspec.MsgspecError, UnicodeDecodeError, RecursionError, KeyError) as cause:
         raise LinkError(f"the worker's hello cannot be read: {cause}") from cause
     _check_version(heard.link)
     return Hello(
@@ -130,7 +130,7 @@ def decode_gateway_hello(body: bytes) -> GatewayHello:
     """
     try:
         heard = msgspec.json.decode(body, type=GatewayHello)
-    except (msgspec.MsgspecError, UnicodeDecodeError) as cause:
+    except (msgspec.MsgspecError, UnicodeDecodeError, RecursionError) as cause:
         raise LinkError(f"the gateway's hello cannot be read: {cause}") from cause
     _check_version(heard.link)
     return heard

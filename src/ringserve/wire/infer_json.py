@@ -15,7 +15,7 @@ import orjson
 
 from ringserve.core.signature import Result, Signature, TensorLayout
 from ringserve.core.tensor import ModelSpec, count_elements
-from ringserve.errors import BadRequest, ModelFailed, NotFinite
+from ringserve.errors import BadRequest, ModelFailed, NotFinite, TooLarge
 from ringserve.limits import TENSOR_ELEMENTS_MAX
 from ringserve.wire.nested import item_shape_of, pack_numbers
 
@@ -56,6 +56,7 @@ class InferCodec:
 
         Raises:
             BadRequest: It is not JSON, lacks a field, or does not fit the model's input.
+            TooLarge: The input would have more elements than any tensor may have.
         """
         if self.refusal is not None:
             raise BadRequest(self.refusal)
@@ -115,7 +116,7 @@ class InferCodec:
         assert tensor is not None
         item = item_shape_of(tensor, data)
         if count_elements(item) > TENSOR_ELEMENTS_MAX:
-            raise BadRequest(f"input {tensor.name} may have {TENSOR_ELEMENTS_MAX} elements at most")
+            raise TooLarge(f"input {tensor.name} may have {TENSOR_ELEMENTS_MAX} elements at most")
         payload = pack_numbers(tensor, item, data)
         signature = self._nested.get(item)
         if signature is None:

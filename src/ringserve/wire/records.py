@@ -58,8 +58,8 @@ class Pong(NamedTuple):
 
 def request_head(call_id: int, left_s: float, key: bytes, signature: bytes, payload: bytes) -> bytes:
     """The head of a request's record; signature and payload follow it."""
-    left_ms = int(left_s * 1000)
-    left_ms = 0 if left_ms < 0 else min(left_ms, U32_MAX)
+    left_ms = left_s * 1000
+    left_ms = 0 if left_ms < 0 else int(left_ms) if left_ms < U32_MAX else U32_MAX
     return REQUEST.pack(call_id, left_ms, len(signature), len(payload), key)
 
 
