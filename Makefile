@@ -2,7 +2,7 @@
 # make test   everything that CI checks: `make check` and all tests
 # make check  format, lint, types, import contract, tidy rules
 # make sim    many seeds of the simulation (SEEDS=5000; SEED=17 replays one)
-# make bench  the benchmarks of the README, on this machine
+# make bench  the data plane beside an empty app; also bench-reference, bench-ring, bench-startup
 # make docs   the documents that are generated from the code
 # make lock   resolve the dependencies anew
 # make clean  remove what the others made
@@ -15,7 +15,7 @@ PIP := $(BIN)/python -m pip --disable-pip-version-check --no-input -q
 SEEDS ?= 2000
 
 .DEFAULT_GOAL := help
-.PHONY: help up test check bench bench-ring bench-startup docs sim lock clean
+.PHONY: help up test check bench bench-reference bench-ring bench-startup docs sim lock clean
 
 help:
 	@sed -n 's/^# \{0,1\}//p' Makefile
@@ -37,7 +37,10 @@ sim: .venv/dev.stamp
 	SEEDS=$(SEEDS) SEED=$(SEED) $(BIN)/pytest tests/simulation --timeout=0 $(ARGS)
 
 bench: .venv/dev.stamp
-	$(BIN)/python -m benchmarks $(ARGS)
+	$(BIN)/python -m benchmarks.data_plane
+
+bench-reference: .venv/dev.stamp
+	$(BIN)/python -m benchmarks.reference
 
 bench-ring: .venv/dev.stamp
 	$(BIN)/python -m benchmarks.ring_shares

@@ -2,61 +2,61 @@
 
 from __future__ import annotations
 
-import json
-import os
 import statistics
-import subprocess
 import sys
 import time
-from pathlib import Path
 
-from benchmarks.__main__ import cpu_s, free_ports
+from benchmarks.processes import (
+    RINGSERVE,
+    children_of,
+    command_of,
+    cpu_s,
+    free_ports,
+    healthy,
+    memory_mb,
+    running,
+    wait_until,
+)
+from benchmarks.results import keep, machine
 
-ROUNDS, IDLE_S = 3, 10
-RESULTS = Path(__file__).parent / "results" / "start_up.json"
-
-
-def children_of(pid: int) -> list[int]:
-    listed = Path(f"/proc/{pid}/task/{pid}/children").read_text()
-    return [int(one) for one in listed.split()]
-
-
-def memory_mb(pid: int) -> float:
-    status = Path(f"/proc/{pid}/status").read_text()
-    line = next(line for line in status.splitlines() if line.startswith("VmRSS"))
-    return int(line.split()[1]) / 1024
+ROUNDS, WORKERS, SETTLE_S, IDLE_S = 3, 3, 1, 10
 
 
 def measure() -> dict[str, float]:
-    gateway, base = free_ports(2)
-    command = [sys.executable, "-m", "ringserve", "up", "--port", str(gateway), "--base-port", str(base)]
+    gateway, base = free_ports(1)[0], free_ports(WORKERS, consecutive=True)[0]
+    ports = ["--port", str(gateway), "--base-port", str(base), "--grpc-port", "0"]
     began = time.monotonic()
-    with subprocess.Popen(command, stderr=subprocess.PIPE, stdout=subprocess.DEVNULL, text=True) as process:
-        assert process.stderr is not None
-        ready_s = 0.0
-        for line in process.stderr:
-            if "gateway ready" in line:
-                ready_s = time.monotonic() - began
-                break
-        time.sleep(1)
-        pids = [process.pid, *children_of(process.pid)]
-        before = sum(map(cpu_s, pids))
+    with running([*RINGSERVE, "up", "--workers", str(WORKERS), *ports]) as up:
+        wait_until(healthy, gateway, up)
+        first_s = time.monotonic() - began
+        for number in range(WORKERS):
+            wait_until(healthy, base + number, up)
+        all_s = time.monotonic() - began
+        time.sleep(SETTLE_S)
+        children = children_of(up.pid)
+        processes = [up.pid, *children]
+        before, since = sum(map(cpu_s, processes)), time.monotonic()
         time.sleep(IDLE_S)
-        idle = (sum(map(cpu_s, pids)) - before) / IDLE_S * 100
-        largest = max(memory_mb(pid) for pid in pids)
-        process.terminate()
-        process.communicate()
-    return {"ready_s": ready_s, "idle_percent_of_a_core": idle, "largest_process_mb": largest}
+        idle = (sum(map(cpu_s, processes)) - before) / (time.monotonic() - since)
+        workers = [pid for pid in children if "worker" in command_of(pid)]
+        return {
+            "gateway and first worker ready, s": first_s,
+            "gateway and all workers ready, s": all_s,
+            "CPU of all processes when idle, % of a core": 100 * idle,
+            "largest worker, MB": max(map(memory_mb, workers)),
+            "all processes, MB": sum(map(memory_mb, processes)),
+        }
 
 
 def main() -> None:
+    where = machine()
     rounds = [measure() for _ in range(ROUNDS)]
-    print(f"{os.cpu_count()} cores, Python {sys.version.split()[0]}, three workers with the digits model")
+    print(f"`ringserve up`, {WORKERS} workers, the digits model; medians of {ROUNDS} starts")
     for name in rounds[0]:
-        print(f"{name}: {statistics.median(one[name] for one in rounds):.2f} (median of {ROUNDS})")
-    RESULTS.parent.mkdir(exist_ok=True)
-    RESULTS.write_text(json.dumps(rounds, indent=1) + "\n")
+        values = [one[name] for one in rounds]
+        print(f"{name:44}  {statistics.median(values):8.2f}  ({min(values):.2f} to {max(values):.2f})")
+    keep("start_up", where, rounds)
 
 
 if __name__ == "__main__":
-    main()
+    sys.exit(main())
