@@ -1,5 +1,6 @@
 from __future__ import annotations
 
+import os
 import socket
 import subprocess
 import sys
@@ -14,10 +15,21 @@ from ringserve.errors import UsageError
 from ringserve.tools.diagnose import findings_of, run_diagnose
 from ringserve.tools.findings import Finding, Verdict
 from ringserve.tools.options import DiagnoseOptions
+from ringserve.tools.processes import Process, ringserve_processes
 from ringserve.tools.survey import survey
 from tests.tools.stand_in import Gateway, StandIn, fleet, served
 
 FAILS = Verdict.FAILS
+
+
+@pytest.fixture(autouse=True)
+def only_own_processes(monkeypatch: pytest.MonkeyPatch) -> None:
+    """Whatever else of ringserve runs on this machine must not change what these tests see of /proc."""
+
+    def own() -> list[Process]:
+        return [one for one in ringserve_processes() or [] if one.parent == os.getpid()]
+
+    monkeypatch.setattr("ringserve.tools.survey.ringserve_processes", own)
 
 
 def options_for(gateway: Gateway, *workers: str, timeout_s: float = 5.0) -> DiagnoseOptions:
