@@ -292,7 +292,8 @@ class Settings:
         0.0,
         _STOP,
         _ALL,
-        "How long a stopping server still takes everything while it already says 503 to health checks.",
+        "How long a stopping server still takes everything while health checks already get 503; for `up`, "
+        "the gateway's.",
         unit="s",
         high=86_400,
     )

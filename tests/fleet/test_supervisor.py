@@ -217,7 +217,7 @@ def test_what_does_not_drain_in_time_is_killed(start: Start) -> None:
 
 
 def test_a_second_request_kills_at_once(start: Start) -> None:
-    fleet = up(start("deaf", "good", "good"))
+    fleet = up(start("deaf", "good", "good", stop_s=1000.0))
     fleet.process.send_signal(signal.SIGINT)
     fleet.until(lambda: fleet.notes("gateway", "asked") != [])
     assert fleet.stop(signal.SIGINT) == 1

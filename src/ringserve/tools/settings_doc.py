@@ -27,7 +27,9 @@ def document() -> str:
         parts.extend(_table(command))
     parts.append("\n## Limits that are no flags\n")
     parts.append("\n| limit | value | when it is reached |\n|---|---|---|\n")
-    parts.extend(f"| {limit.name} | {limit.value:g} {limit.unit} | {limit.reached} |\n" for limit in LIMITS)
+    parts.extend(
+        f"| {limit.name} | {_plain(limit.value)} {limit.unit} | {limit.reached} |\n" for limit in LIMITS
+    )
     return "".join(parts)
 
 
@@ -39,14 +41,16 @@ def _table(command: str) -> Iterator[str]:
         yield f"\n### {group}\n\n| flag | variable | default | meaning |\n|---|---|---|---|\n"
         for spec in rows:
             flag = flag_of(spec)
-            unit = f" {flag.unit}" if flag.unit else ""
+            default = _plain(default_of(spec, command))
+            unit = "" if flag.unit in {"", "port"} or default == "auto" else f" {flag.unit}"
             variable = f"RINGSERVE_{spec.name.upper()}"
             name = "--" + spec.name.replace("_", "-")
-            yield f"| `{name}` | `{variable}` | {_plain(default_of(spec, command))}{unit} | {flag.help} |\n"
+            yield f"| `{name}` | `{variable}` | {default}{unit} | {flag.help} |\n"
 
 
 def _plain(value: Value) -> str:
-    return f"{value:g}" if isinstance(value, float) else str(value)
+    """Write 20 and not 20.0, 67108864 and not 6.71089e+07."""
+    return str(int(value)) if isinstance(value, float) and value.is_integer() else str(value)
 
 
 if __name__ == "__main__":
