@@ -1,7 +1,7 @@
 """`make bench-reference`: the benchmark of the C++ reference design, beside the figures it published.
 
-10,000 requests from 50 client threads through a gateway and three workers. The published figures come from
-another machine with another model: they are a mark to pass, no comparison of two programs.
+10,000 requests from 50 client threads through a gateway and three workers. The published figures name
+neither machine nor model: they are a mark to pass, no comparison of two programs.
 """
 
 from __future__ import annotations
