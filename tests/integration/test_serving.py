@@ -254,3 +254,15 @@ def test_what_cannot_be_served_is_one_line_and_status_2(digits: Fleet, tmp_path:
         assert server.wait() == 2
         assert len(server.lines) == 1, server.lines
         assert sentence in server.lines[0]
+
+
+def test_the_time_of_an_answer_is_told_in_microseconds_and_not_in_milliseconds(digits: Fleet) -> None:
+    gateway, _workers = digits
+    connection = gateway.connect()
+    times = [
+        post(connection, {"input_data": [3.5, float(number), *[1.0] * 62]})[1]["inference_time_us"]
+        for number in range(30)
+    ]
+    connection.close()
+    assert all(isinstance(one, int) and one > 0 for one in times)
+    assert any(isinstance(one, int) and one % 1000 not in {0, 999} for one in times)

@@ -4,6 +4,7 @@ from __future__ import annotations
 
 import asyncio
 import sys
+from time import monotonic
 from typing import TYPE_CHECKING
 
 from ringserve.gateway.shell import GatewayShell
@@ -57,10 +58,9 @@ async def _serve(settings: Settings, workers: list[str], beat: Beat) -> int:
 
 async def _announce(shell: GatewayShell, url: str, beat: Beat) -> None:
     """Print the ready line once a worker is up; say once that none is."""
-    loop = asyncio.get_running_loop()
-    began, told = loop.time(), False
+    began, told = monotonic(), False
     while not shell.workers_up():
-        if not told and loop.time() - began > PATIENCE_S:
+        if not told and monotonic() - began > PATIENCE_S:
             told = True
             names = ", ".join(worker.address for worker in shell.router.workers)
             sentence = f"ringserve gateway: no worker answers yet at {names}; still trying"

@@ -4,6 +4,7 @@ from __future__ import annotations
 
 import asyncio
 import logging
+from time import monotonic
 from typing import TYPE_CHECKING
 
 from ringserve.core.router.brain import Router
@@ -71,7 +72,7 @@ class GatewayShell:
 
     def cancel(self, call: Call) -> None:
         """The caller left."""
-        self.router.cancel(call, self._loop.time())
+        self.router.cancel(call, monotonic())
 
     def link_protocol(self) -> None:
         """A gateway takes no links."""
@@ -137,7 +138,7 @@ class GatewayShell:
     def give_up(self) -> None:
         """The drain took too long."""
         self.router.fail_all(
-            Draining("the gateway stops and could not finish this request", 1.0), self._loop.time()
+            Draining("the gateway stops and could not finish this request", 1.0), monotonic()
         )
 
     def _new_codec(self, spec: ModelSpec) -> InferCodec:
@@ -149,7 +150,7 @@ class GatewayShell:
     # Pages
 
     def _stats(self) -> tuple[int, dict[str, object]]:
-        now, router = self._loop.time(), self.router
+        now, router = monotonic(), self.router
         breakers: list[dict[str, object]] = [
             {
                 "node": worker.address,

@@ -4,6 +4,7 @@ from __future__ import annotations
 
 import asyncio
 from contextlib import suppress
+from time import monotonic
 from typing import TYPE_CHECKING
 
 import orjson
@@ -67,7 +68,7 @@ def build_app(listener: Listener) -> Starlette:
 
 
 async def _infer(request: Request, listener: Listener, backend: Backend) -> bytes:
-    now = asyncio.get_running_loop().time()
+    now = monotonic()
     header = request.headers.get(HEADER)
     deadline = deadline_of(
         None if header is None else header.encode("latin-1"), now, backend.request_timeout_s

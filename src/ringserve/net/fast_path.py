@@ -17,6 +17,7 @@ from __future__ import annotations
 
 import asyncio
 from collections import deque
+from time import monotonic
 from typing import TYPE_CHECKING, Any, cast
 
 import httptools
@@ -83,7 +84,7 @@ class HttpProtocol(HttpToolsProtocol):
     def connection_made(self, transport: asyncio.BaseTransport) -> None:
         """Take the connection, unless there are too many."""
         super().connection_made(cast("asyncio.Transport", transport))
-        self.active_at = self.loop.time()
+        self.active_at = monotonic()
         if len(self.connections) > self._listener.connections_max:
             self._refuse(503, "too many connections are open; come again later")
 
@@ -104,7 +105,7 @@ class HttpProtocol(HttpToolsProtocol):
             return
         if self.timeout_keep_alive_task is not None:
             self._unset_keepalive_if_required()
-        self.active_at = self.loop.time()
+        self.active_at = monotonic()
         if self._in_head:
             self._count_head(len(data))
         try:
@@ -225,7 +226,7 @@ class HttpProtocol(HttpToolsProtocol):
             request_id = self._listener.new_request_id()
         call = HttpCall(self, reply, codec, request, request_id, (now, deadline))
         self._calls[reply] = call
-        self._backend.submit(call, now)
+        self._backend.submit(call, monotonic())
 
     def complete_error(self, call: HttpCall, error: ServeError) -> None:
         """A call failed."""

@@ -4,6 +4,7 @@ from __future__ import annotations
 
 import asyncio
 import logging
+from time import monotonic
 from typing import TYPE_CHECKING, cast
 
 from ringserve.core.signature import Result, ResultLayout
@@ -68,13 +69,13 @@ class LinkClient(asyncio.Protocol):
             self.greeted.set_exception(exc or ConnectionResetError("closed before the hello"))
         if self.up:
             self.up = False
-            self._router.link_lost(self._index, self._loop.time())
+            self._router.link_lost(self._index, monotonic())
         if not self.closed.done():
             self.closed.set_result(None)
 
     def data_received(self, data: bytes) -> None:
         """Take the answer to the Upgrade, then frames."""
-        now = self._loop.time()
+        now = monotonic()
         try:
             if self._head is not None:
                 data = self._take_head(data)
@@ -92,7 +93,7 @@ class LinkClient(asyncio.Protocol):
     def send(self, call: Call) -> None:
         """Put a request in the frame that leaves at the end of this turn."""
         signature = call.signature.encoded
-        left_s = call.deadline - self._loop.time()
+        left_s = call.deadline - monotonic()
         self._out += (
             records.request_head(call.id, left_s, call.key, signature, call.payload),
             signature,
@@ -215,7 +216,7 @@ async def keep_link(
         except (OSError, LinkError, TimeoutError) as error:
             link.abort()
             log.debug("no link to %s: %s", address, error)
-            router.connect_failed(index, loop.time(), refused=isinstance(error, ConnectionRefusedError))
+            router.connect_failed(index, monotonic(), refused=isinstance(error, ConnectionRefusedError))
             await asyncio.sleep(backoff_s)
             backoff_s = min(BACKOFF_MAX_S, backoff_s * 2)
             continue

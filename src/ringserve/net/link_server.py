@@ -4,6 +4,7 @@ from __future__ import annotations
 
 import asyncio
 import logging
+from time import monotonic
 from typing import TYPE_CHECKING, cast
 
 from ringserve.core.call import Call
@@ -94,7 +95,7 @@ class LinkServer(asyncio.Protocol):
 
     def data_received(self, data: bytes) -> None:
         """Take frames; what arrived together runs together."""
-        now = self._loop.time()
+        now = monotonic()
         try:
             for kind, body in self._reader.feed(data):
                 self._take(kind, body, now)
@@ -158,7 +159,7 @@ class LinkServer(asyncio.Protocol):
         call.id = record.id
         call.link = self
         self.calls[record.id] = call
-        self._host.submit(call, now)
+        self._host.submit(call, monotonic())
 
 
 def _check_size(expected: int, got: int) -> None:

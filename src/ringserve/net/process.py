@@ -6,6 +6,7 @@ import asyncio
 import gc
 import signal
 import sys
+from time import monotonic
 from typing import TYPE_CHECKING
 
 import uvloop
@@ -77,18 +78,16 @@ def tune_collector() -> None:
 def stop_event() -> asyncio.Event:
     """An event that SIGTERM and SIGINT set."""
     stop = asyncio.Event()
-    loop = asyncio.get_running_loop()
     for number in (signal.SIGTERM, signal.SIGINT):
-        loop.add_signal_handler(number, stop.set)
+        asyncio.get_running_loop().add_signal_handler(number, stop.set)
     return stop
 
 
 async def keep_house(part: Part, beat: Beat) -> None:
     """Beat and sweep until cancelled."""
-    loop = asyncio.get_running_loop()
     swept_at = 0.0
     while True:
-        now = loop.time()
+        now = monotonic()
         beat.beat(part.state(), part.healthy())
         if now - swept_at >= SWEEP_S:
             swept_at = now
@@ -98,13 +97,12 @@ async def keep_house(part: Part, beat: Beat) -> None:
 
 async def drain(part: Part, settings: Settings) -> int:
     """The three steps of a drain; returns the exit status."""
-    loop = asyncio.get_running_loop()
     part.stop_being_ready()
     await asyncio.sleep(settings.drain_grace_s)
-    part.listener.close(loop.time())
+    part.listener.close(monotonic())
     part.go_away()
-    until = loop.time() + settings.drain_timeout_s
-    while loop.time() < until:
+    until = monotonic() + settings.drain_timeout_s
+    while monotonic() < until:
         if part.pending() == 0 and part.gone() and part.listener.connections == 0:
             return 0
         await asyncio.sleep(DRAIN_POLL_S)

@@ -1,8 +1,13 @@
-"""One timer for all that is timed in a brain."""
+"""One timer for all that is timed in a brain.
+
+The brains' clock is `time.monotonic`, not the loop's: uvloop counts whole milliseconds, in which a fast
+model's run takes no time at all. Both count from the same moment, so a time of one is a time of the other.
+"""
 
 from __future__ import annotations
 
 import asyncio
+from time import monotonic
 from typing import TYPE_CHECKING
 
 if TYPE_CHECKING:
@@ -13,7 +18,7 @@ class Timer:
     """Calls `tick(now)` when the brain's `next_wake(now)` says so, and at least once in `idle_s`.
 
     Attributes:
-        at: When it fires next, in seconds of the loop's clock.
+        at: When it fires next, in seconds.
     """
 
     def __init__(
@@ -29,7 +34,7 @@ class Timer:
 
     def start(self) -> None:
         """Arm it for the first time."""
-        self._arm(self._loop.time())
+        self._arm(monotonic())
 
     def wake_by(self, at: float) -> None:
         """Fire no later than this. The hot path calls it only where `at < timer.at`."""
@@ -49,6 +54,6 @@ class Timer:
         self.wake_by(latest if wake is None else max(now + 0.0005, min(wake, latest)))
 
     def _fire(self) -> None:
-        now = self._loop.time()
+        now = monotonic()
         self._tick(now)
         self._arm(now)

@@ -7,6 +7,7 @@ import logging
 import threading
 import time
 from queue import SimpleQueue
+from time import monotonic
 from typing import TYPE_CHECKING
 
 from ringserve.errors import ModelFailed, ServeError
@@ -45,7 +46,7 @@ class Runs:
             return
         outcome, cpu_s = self._run(batch)
         self._place.observe(cpu_s)
-        self._finished(batch, outcome, self._loop.time())
+        self._finished(batch, outcome, monotonic())
 
     def _work(self) -> None:
         while True:
@@ -58,7 +59,7 @@ class Runs:
 
     def _landed(self, batch: Batch, outcome: Outcome, cpu_s: float) -> None:
         self._place.observe(cpu_s)
-        self._finished(batch, outcome, self._loop.time())
+        self._finished(batch, outcome, monotonic())
 
     def _run(self, batch: Batch) -> tuple[Outcome, float]:
         began = time.thread_time()

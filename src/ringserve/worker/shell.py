@@ -5,6 +5,7 @@ from __future__ import annotations
 import asyncio
 import logging
 import os
+from time import monotonic
 from typing import TYPE_CHECKING, cast
 
 from ringserve.core.admission import Admission
@@ -172,7 +173,7 @@ class WorkerShell:
         limit_s = max(settings.hang_timeout_s, 10 * self.node.slowest_run_s)
         if settings.run_timeout_s > 0:
             limit_s = min(limit_s, settings.run_timeout_s)
-        return self.node.oldest_run_s(self._loop.time()) <= limit_s
+        return self.node.oldest_run_s(monotonic()) <= limit_s
 
     def pending(self) -> int:
         """Calls without an answer."""
@@ -197,7 +198,7 @@ class WorkerShell:
 
     def _flush_soon(self) -> None:
         if self._flush_due:
-            self.flush(self._loop.time())
+            self.flush(monotonic())
 
     def _finished(self, batch: Batch, outcome: Sequence[Result] | ServeError, now: float) -> None:
         self.node.finished(batch, outcome, now)
