@@ -182,6 +182,11 @@ class Node:
             return due if late is None else late
         return min(due, late)
 
+    @property
+    def is_running(self) -> bool:
+        """Whether a run goes on."""
+        return bool(self._running)
+
     def oldest_run_s(self, now: float) -> float:
         """The age of the oldest run that goes on, in seconds; 0 while none does."""
         return max((now - batch.started_at for batch in self._running.values()), default=0.0)

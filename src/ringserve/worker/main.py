@@ -3,6 +3,7 @@
 from __future__ import annotations
 
 import asyncio
+import os
 import sys
 from typing import TYPE_CHECKING, Any
 
@@ -63,6 +64,11 @@ async def _serve(settings: Settings, listening: socket.socket, name: str, model:
         stopping.cancel()
     if failure is not None:
         raise failure
+    if shell.is_running() or not loading.done():
+        # onnxruntime aborts the process when the interpreter is taken down under a run, and a load is not
+        # worth waiting for.
+        sys.stderr.flush()
+        os._exit(status)
     return status
 
 

@@ -188,6 +188,10 @@ class WorkerShell:
         for link in self.links:
             link.go_away()
 
+    def is_running(self) -> bool:
+        """Whether the engine still computes, for nobody once the drain is over."""
+        return self._engine is not None and self.node.is_running
+
     def gone(self) -> bool:
         """Whether every gateway has let go."""
         return not self.links
