@@ -266,3 +266,40 @@ def test_the_time_of_an_answer_is_told_in_microseconds_and_not_in_milliseconds(d
     connection.close()
     assert all(isinstance(one, int) and one > 0 for one in times)
     assert any(isinstance(one, int) and one % 1000 not in {0, 999} for one in times)
+
+
+def test_a_head_that_is_too_long_or_too_slow_is_refused(tmp_path: Path) -> None:
+    flags = ["--max-header-kb", "4", "--header-timeout-s", "1"]
+    with fleet(digits_path(), 1, *flags) as (_gateway, workers):
+        start = b"POST /infer HTTP/1.1\r\nHost: x\r\n"
+        for size in (5_000, 200_000):
+            answer = raw(workers[0], start + b"X-Long: " + b"a" * size + b"\r\nContent-Length: 0\r\n\r\n")
+            assert answer.startswith(b"HTTP/1.1 431 "), size
+        padded = json.dumps(GOOD | {"unknown": "x" * 50_000}).encode()
+        with socket.create_connection((workers[0].host, workers[0].port), timeout=10) as cut:
+            cut.sendall(start)  # the rest of the head comes with a body that is longer than a head may be
+            cut.sendall(b"Connection: close\r\nContent-Length: %d\r\n\r\n%b" % (len(padded), padded))
+            assert cut.recv(65536).startswith(b"HTTP/1.1 200")
+        with socket.create_connection((workers[0].host, workers[0].port), timeout=10) as slow:
+            slow.settimeout(0.2)
+            received = b""
+            slow.sendall(start)
+            for _ in range(40):
+                try:
+                    received = slow.recv(65536)
+                    break
+                except TimeoutError:
+                    slow.sendall(b"a")  # a byte now and then does not buy more time
+            assert received.startswith(b"HTTP/1.1 408 ")
+        assert raw(workers[0], plain(json.dumps(GOOD).encode(), b"Connection: close\r\n")).startswith(
+            b"HTTP/1.1 200"
+        )
+
+
+def test_what_is_refused_behind_pending_requests_waits_its_turn(door: Server) -> None:
+    body = json.dumps(GOOD).encode()
+    too_large = b"POST /infer HTTP/1.1\r\nHost: x\r\nContent-Length: 99999999\r\n\r\n" + b"x" * 50
+    for wrong, status in ((too_large, b"413"), (b"nonsense\r\n\r\n", b"400")):
+        answer = raw(door, plain(body) * 3 + wrong)
+        statuses = [part[:3] for part in answer.split(b"HTTP/1.1 ")[1:]]
+        assert statuses == [b"200"] * 3 + [status]

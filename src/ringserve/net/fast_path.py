@@ -65,10 +65,13 @@ class HttpProtocol(HttpToolsProtocol):
         self._calls: dict[Reply, HttpCall] = {}
         self._body: list[bytes] | None = None
         self._ended = False
+        self._refused = False
+        self._chunk_size = 0
         self._in_head = False
         self._foreign = False
         self._queued_behind = False
         self.active_at = 0.0
+        self.head_at = 0.0
         self._clear_head()
 
     def _clear_head(self) -> None:
@@ -92,7 +95,7 @@ class HttpProtocol(HttpToolsProtocol):
         """Tell the backend that nobody waits any more."""
         calls, self._calls = self._calls, {}
         self._replies.clear()
-        self._ended = True
+        self._refused = self._ended = True
         for call in calls.values():
             self._backend.cancel(call)
         if isinstance(self.cycle, _Busy):
@@ -101,21 +104,22 @@ class HttpProtocol(HttpToolsProtocol):
 
     def data_received(self, data: bytes) -> None:
         """Feed the parser."""
-        if self._ended:
+        if self._refused:
             return
+        self._chunk_size = len(data)
         if self.timeout_keep_alive_task is not None:
             self._unset_keepalive_if_required()
         self.active_at = monotonic()
-        if self._in_head:
-            self._count_head(len(data))
+        head_goes_on = self._in_head
         try:
             self.parser.feed_data(data)
         except httptools.HttpParserUpgrade as upgrade:
             self._upgraded(data[upgrade.args[0] :])
         except httptools.HttpParserError as error:
             self._refuse(400, f"the request is not valid HTTP: {error}")
-        if self._in_head and self._head_size == 0:
-            self._count_head(len(data))
+        if head_goes_on and self._in_head:  # nothing but head was in these bytes
+            self._head_size += len(data)
+            self._refuse_long_head(self._head_size)
 
     def on_message_begin(self) -> None:
         """Begin a head; uvicorn's own bookkeeping is built only for requests that go its way."""
@@ -123,6 +127,7 @@ class HttpProtocol(HttpToolsProtocol):
         self.headers = []
         self.expect_100_continue = False
         self._in_head = True
+        self.head_at = self.active_at
         self._clear_head()
 
     def on_header(self, name: bytes, value: bytes) -> None:
@@ -144,7 +149,11 @@ class HttpProtocol(HttpToolsProtocol):
     def on_headers_complete(self) -> None:
         """Refuse, upgrade, or choose the way."""
         self._in_head = False
-        if self._ended:
+        if self._refused:
+            return
+        # One read may hold a whole head that is too long.
+        long_read = self._chunk_size > self._listener.head_max
+        if long_read and self._refuse_long_head(sum(len(name) + len(value) for name, value in self.headers)):
             return
         refusal = self._head_refusal()
         if refusal is not None:
@@ -162,7 +171,7 @@ class HttpProtocol(HttpToolsProtocol):
         """Gather a fast call's body; uvicorn gathers the others."""
         if self._body is not None:
             self._body.append(body)
-        elif not (self._ended or self.parser.should_upgrade()):
+        elif not (self._refused or self.parser.should_upgrade()):
             super().on_body(body)
 
     def on_message_complete(self) -> None:
@@ -171,7 +180,7 @@ class HttpProtocol(HttpToolsProtocol):
         if parts is not None:
             self._body = None
             self._accept(parts[0] if len(parts) == 1 else b"".join(parts))
-        elif not (self._ended or self.parser.should_upgrade()):
+        elif not (self._refused or self.parser.should_upgrade()):
             super().on_message_complete()
 
     def shutdown(self) -> None:
@@ -179,6 +188,16 @@ class HttpProtocol(HttpToolsProtocol):
         cycle = self._ordinary_cycle()
         if cycle is not None:
             cycle.keep_alive = False
+
+    def pause_writing(self) -> None:
+        """A caller who does not read is not read from either: what waits for it stays bounded."""
+        super().pause_writing()
+        self.flow.pause_reading()
+
+    def resume_writing(self) -> None:
+        """It reads again."""
+        super().resume_writing()
+        self.flow.resume_reading()
 
     @property
     def idle(self) -> bool:
@@ -247,7 +266,7 @@ class HttpProtocol(HttpToolsProtocol):
             close = first.close or (self._listener.draining and not replies and not self.pipeline)
             out.append(response(done[0], self._listener.head, done[1], error=done[2], close=close))
             if close:
-                self._ended = True
+                self._refused = self._ended = True
                 break
         if out:
             self.transport.write(out[0] if len(out) == 1 else b"".join(out))
@@ -282,7 +301,7 @@ class HttpProtocol(HttpToolsProtocol):
 
     def _upgraded(self, rest: bytes) -> None:
         """The head asked for another protocol: ours opens a link, any other is ignored."""
-        if self._ended:
+        if self._refused:
             return
         if self._foreign:
             self._foreign = False
@@ -299,7 +318,7 @@ class HttpProtocol(HttpToolsProtocol):
         if link is None:
             self._refuse(503, "no link can be opened here now")
             return
-        self._ended = True
+        self._refused = self._ended = True
         self.connections.discard(self)
         self.transport.write(UPGRADE_ANSWER)
         self.transport.set_protocol(link)
@@ -327,10 +346,11 @@ class HttpProtocol(HttpToolsProtocol):
             )
         return None
 
-    def _count_head(self, size: int) -> None:
-        self._head_size += size
-        if self._in_head and self._head_size > self._listener.head_max:
-            self._refuse(431, f"the head of the request is longer than {self._listener.head_max} bytes")
+    def _refuse_long_head(self, size: int) -> bool:
+        if size <= self._listener.head_max:
+            return False
+        self._refuse(431, f"the head of the request is longer than {self._listener.head_max} bytes")
+        return True
 
     def refuse_slow_head(self) -> None:
         """The head took too long to arrive."""
@@ -338,8 +358,9 @@ class HttpProtocol(HttpToolsProtocol):
 
     def _refuse(self, status: int, sentence: str) -> None:
         """Answer and close; what is pending before it is answered first, what comes after is not read."""
-        if self._ended or self.transport.is_closing():
+        if self._refused or self._ended or self.transport.is_closing():
             return
+        self._refused = True
         self._in_head = False
         self._body = None
         reply = Reply(close=True)

@@ -77,7 +77,7 @@ class Listener:
             if not isinstance(protocol, HttpProtocol):
                 continue
             quiet_s = now - protocol.active_at
-            if protocol.in_head and quiet_s > self._header_timeout_s:
+            if protocol.in_head and now - protocol.head_at > self._header_timeout_s:
                 protocol.refuse_slow_head()
             elif protocol.idle and (
                 quiet_s > self._keep_alive_s or (self.draining and now - self._drain_began > LINGER_S)
