@@ -371,3 +371,11 @@ def test_a_workers_own_limit_for_a_run_counts() -> None:
     rig.router.link_up(0, Hello("w", "i", spec(), 10, 10, run_timeout_s=0.5), 0.0)
     assert rig.router.workers[0].run_limit_s(3.0, 2.0) == 0.5
     assert rig.router.workers[0].link_state == "up"
+
+
+def test_a_second_worker_of_the_same_name_is_told_of_once_a_greeting() -> None:
+    rig = Rig(up=False)
+    for index in (0, 1):
+        rig.router.link_up(index, Hello("same", f"i{index}", spec(), 10, 1 << 20), 0.0)
+    (sentence,) = rig.outside.said
+    assert "both named 'same'" in sentence

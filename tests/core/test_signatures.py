@@ -92,3 +92,8 @@ def test_bytes_that_mean_the_same_find_the_same_request_but_are_read_again() -> 
     spaced = signature().encoded.replace(b",", b", ")
     assert table.find(spaced).encoded == signature().encoded
     assert set(table._known) == {signature().encoded}
+
+
+def test_a_first_dimension_that_belongs_to_the_item_is_one_row() -> None:
+    fixed = replace(SPEC, inputs=(TensorSpec("x", DType.FP32, (3, 4)),), batching=False)
+    assert Signatures(fixed).find(signature(shape=(3, 4)).encoded).rows == 1

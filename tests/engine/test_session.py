@@ -1,6 +1,7 @@
 """The engine loads any model file, says what it must, and answers as onnxruntime does."""
 
 import threading
+from collections.abc import Sequence
 from pathlib import Path
 
 import numpy as np
@@ -9,6 +10,7 @@ import pytest
 
 from ringserve.core.signature import Signature, TensorLayout
 from ringserve.core.tensor import DType
+from ringserve.engine.runtime import CPU, CUDA, Array, Runtime, Session
 from ringserve.engine.session import Engine
 from ringserve.errors import ModelFailed, UsageError
 from tests.support import models
@@ -176,3 +178,66 @@ def test_several_threads_may_run_at_once(tmp_path: Path) -> None:
     for thread in threads:
         thread.join()
     assert answers == [expected] * 400
+
+
+class _FailsToRun:
+    """A session that opened on CUDA and fails at every run, as on a device too old for the build."""
+
+    def __init__(self, session: Session) -> None:
+        self.get_inputs = session.get_inputs
+        self.get_outputs = session.get_outputs
+
+    def get_providers(self) -> Sequence[str]:
+        return [CUDA, CPU]
+
+    def run(self, output_names: Sequence[str], input_feed: dict[str, Array]) -> list[Array]:
+        raise RuntimeError("CUDA failure 209: no kernel image is available for execution on the device")
+
+
+class _OldDevice(Runtime):
+    """A machine whose CUDA loads and cannot run."""
+
+    def available(self) -> Sequence[str]:
+        return [CUDA, CPU]
+
+    def has_nvidia_device(self) -> bool:
+        return True
+
+    def open(self, path: Path, providers: Sequence[str], threads: int) -> Session:
+        session = super().open(path, [CPU], threads)
+        return _FailsToRun(session) if CUDA in providers else session
+
+
+def test_cuda_that_loads_and_cannot_run_falls_back_in_two_lines(tmp_path: Path) -> None:
+    said: list[str] = []
+    path = models.mlp(tmp_path / "net.onnx")
+    engine = Engine.load(
+        path,
+        provider="auto",
+        batching="auto",
+        max_batch=8,
+        threads=1,
+        say=said.append,
+        runtime=_OldDevice(),
+    )
+    assert said[0].startswith("CUDA failed to load: ")
+    assert "no kernel image is available" in said[0]
+    assert said[1:] == ["Falling back to CPU Provider..."]
+    assert (engine.provider, engine.spec.batching, engine.spec.platform) == ("cpu", True, "cpu")
+
+
+def test_a_model_that_fails_everywhere_is_not_blamed_on_cuda(tmp_path: Path) -> None:
+    said: list[str] = []
+    path = models.failing_on_value(tmp_path / "net.onnx")
+    model = onnx.load(path)
+    limit = next(tensor for tensor in model.graph.initializer if tensor.name == "limit")
+    limit.CopyFrom(onnx.numpy_helper.from_array(np.array(-np.inf, np.float32), "limit"))
+    onnx.save(model, path)
+    machine = _OldDevice()
+    engine = Engine.load(
+        path, provider="cuda", batching="off", max_batch=1, threads=1, say=said.append, runtime=machine
+    )
+    assert engine.provider == "cuda"
+    assert said == [
+        "model 'net' starts cold: no input was found that it accepts, so it is not warmed up either"
+    ]

@@ -188,3 +188,8 @@ def test_the_bytes_of_an_answer_are_pinned() -> None:
     assert codec().encode(answer([0.1, 2.0]), "r", "w", False, 7) == (
         b'{"request_id":"r","output_data":[0.1,2.0],"node_id":"w","cached":false,"inference_time_us":7}'
     )
+
+
+def test_a_first_dimension_that_belongs_to_the_item_is_one_row() -> None:
+    request = codec(shape=(3, 2)).decode(b'{"input_data": [1, 2, 3, 4, 5, 6]}')
+    assert (request.signature.inputs[0].shape, request.signature.rows) == ((3, 2), 1)

@@ -70,15 +70,13 @@ class Signature:
         inputs: Layouts in the model's order; the payload holds their bytes in this order.
         outputs: Outputs asked for; empty for all.
         encoded: The canonical bytes of the above.
-        rows: Items along the batch axis, 1 where the tensors have none.
-        group: Names what may share a run: the signature without its first dimensions.
+        rows: Items along the first axis; whoever knows that it is no batch axis sets 1.
         payload_size: Bytes of all tensors, or -1 where a BYTES tensor leaves it open.
     """
 
     __slots__ = (
         "_prefix",
         "encoded",
-        "group",
         "inputs",
         "model",
         "outputs",
@@ -101,8 +99,6 @@ class Signature:
         self.outputs = outputs
         rows = [layout.as_row() for layout in inputs]
         self.encoded = _canonical([model, version, rows, list(outputs)])
-        items = [[layout.name, layout.dtype.name, list(layout.shape[1:])] for layout in inputs]
-        self.group = _canonical([model, version, items, list(outputs)])
         self.rows = inputs[0].shape[0] if inputs and inputs[0].shape else 1
         open_sized = any(layout.dtype is DType.BYTES for layout in inputs)
         self.payload_size = -1 if open_sized else sum(layout.byte_size for layout in inputs)

@@ -18,11 +18,12 @@ SIGNATURES_MAX = 1024
 class Signatures:
     """Turns the encoded signature of a request into the one object that all requests of its shape share."""
 
-    __slots__ = ("_known", "_spec")
+    __slots__ = ("_items_are_rows", "_known", "_spec")
 
     def __init__(self, spec: ModelSpec) -> None:
         """Begin with none seen."""
         self._spec = spec
+        self._items_are_rows = bool(spec.inputs) and spec.inputs[0].has_batch_axis
         self._known: dict[bytes, Signature] = {}
 
     def find(self, encoded: bytes) -> Signature:
@@ -38,6 +39,8 @@ class Signatures:
             except ValueError as error:
                 raise BadRequest(f"the request's signature cannot be read: {error}") from error
             check(self._spec, known)
+            if not self._items_are_rows:
+                known.rows = 1
             self.remember(known)
         return known
 

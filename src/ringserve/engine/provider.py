@@ -126,9 +126,14 @@ def open_session(
         reason = _why_not_loaded(runtime) if choice.name == "cuda" else "onnxruntime left it out"
     if not choice.falls_back:
         raise UsageError(f"provider {choice.name!r} failed to load ({reason}); use --provider cpu")
+    tell_of_fallback(choice, reason, say)
+    return session, "cpu"
+
+
+def tell_of_fallback(choice: ProviderChoice, reason: str, say: Say) -> None:
+    """Say that the CPU takes over, and why, where that was not to be expected."""
     if choice.speaks:
         _tell(say, reason)
-    return session, "cpu"
 
 
 def known_providers() -> Sequence[str]:

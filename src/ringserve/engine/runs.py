@@ -23,9 +23,10 @@ class TimedRuns:
     Attributes:
         outputs: Names of the outputs asked for.
         slowest_s: The longest run so far.
+        last_failure: Why the last run that failed did; empty before.
     """
 
-    __slots__ = ("_seconds", "_session", "outputs", "slowest_s")
+    __slots__ = ("_seconds", "_session", "last_failure", "outputs", "slowest_s")
 
     def __init__(self, session: Session, outputs: Sequence[str]) -> None:
         """Nothing has run yet."""
@@ -33,6 +34,7 @@ class TimedRuns:
         self._seconds: dict[int, list[float]] = {}
         self.outputs = list(outputs)
         self.slowest_s = 0.0
+        self.last_failure = ""
 
     def run(self, feed: Feed, rows: int) -> list[Array]:
         """Run and remember the time.
@@ -48,7 +50,8 @@ class TimedRuns:
         try:
             answer = self._session.run(self.outputs, dict(feed))
         except Exception as error:  # the border: onnxruntime's errors share no base class
-            raise ModelFailed(shorten(error)) from error
+            self.last_failure = shorten(error)
+            raise ModelFailed(self.last_failure) from error
         seconds = time.perf_counter() - started
         self._seconds.setdefault(rows, []).append(seconds)
         self.slowest_s = max(self.slowest_s, seconds)

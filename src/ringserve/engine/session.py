@@ -6,14 +6,14 @@ from collections.abc import Callable, Sequence
 from pathlib import Path
 
 from ringserve.core.signature import Result, Signature
-from ringserve.core.tensor import ModelSpec, TensorSpec
+from ringserve.core.tensor import ModelSpec
 from ringserve.engine.model_file import ModelFile, check_unchanged, read_model_file
 from ringserve.engine.probe import ROWS_MIN, Probe, Prober
-from ringserve.engine.provider import choose, open_session
+from ringserve.engine.provider import choose, open_session, tell_of_fallback
 from ringserve.engine.reasons import shorten
 from ringserve.engine.run_plan import RunPlan
 from ringserve.engine.runs import TimedRuns
-from ringserve.engine.runtime import Runtime, Session
+from ringserve.engine.runtime import CPU, Runtime, Session
 from ringserve.engine.specs import read_inputs, read_outputs, why_not_batched
 from ringserve.errors import ModelFailed, UsageError
 
@@ -98,23 +98,30 @@ class Engine:
         except Exception as error:  # the border: onnxruntime's errors share no base class
             raise UsageError(f"{path} cannot be loaded: {shorten(error)}; export it again") from error
         check_unchanged(file)
-        inputs = read_inputs(session, file.name)
-        outputs = read_outputs(session, file.name, say)
-        loading = _Loading(file, inputs, TimedRuns(session, [spec.name for spec in outputs]), max_batch, say)
-        batches = loading.decide_batching(batching)
-        single_run_s, full_batch_s = loading.warm_up(max_batch if batches else 1)
+        loading = _Loading(file, session, max_batch)
+        single_run_s, full_batch_s = loading.prepare(batching)
+        if not loading.has_run and choice.falls_back and used == choice.name:
+            # A provider may load and then fail at every run: a device too old, too full, or taken.
+            on_cpu = _Loading(file, runtime.open(path, [CPU], threads), max_batch)
+            figures = on_cpu.prepare(batching)
+            if on_cpu.has_run:
+                tell_of_fallback(choice, loading.runs.last_failure, say)
+                loading, used, (single_run_s, full_batch_s) = on_cpu, "cpu", figures
+        for line in loading.said:
+            say(line)
+        batches = loading.batches
         spec = ModelSpec(
             name=file.name,
             version="1",
             digest=file.digest,
-            inputs=inputs,
-            outputs=outputs,
+            inputs=loading.inputs,
+            outputs=loading.outputs,
             batching=batches,
             max_batch=max_batch if batches else 1,
             cacheable=not file.random,
             platform=used,
         )
-        engine = cls(session, spec, single_run_s, full_batch_s)
+        engine = cls(loading.session, spec, single_run_s, full_batch_s)
         engine.slowest_run_s = loading.runs.slowest_s
         return engine
 
@@ -143,32 +150,55 @@ class Engine:
 
 
 class _Loading:
-    """The steps between an open session and a warm engine."""
+    """The steps between an open session and a warm engine; `said` is what there is to tell of them."""
 
-    __slots__ = ("_file", "_inputs", "_max_batch", "_probe", "_prober", "_say", "_told", "runs")
+    __slots__ = (
+        "_file",
+        "_max_batch",
+        "_probe",
+        "_prober",
+        "_told",
+        "batches",
+        "inputs",
+        "outputs",
+        "runs",
+        "said",
+        "session",
+    )
 
-    def __init__(
-        self, file: ModelFile, inputs: tuple[TensorSpec, ...], runs: TimedRuns, max_batch: int, say: Say
-    ) -> None:
+    def __init__(self, file: ModelFile, session: Session, max_batch: int) -> None:
         self._file = file
-        self._inputs = inputs
         self._max_batch = max_batch
-        self._say = say
-        self._prober = Prober(inputs, runs, max_batch)
         self._probe: Probe | None = None
         self._told = False  # that no input was found
-        self.runs = runs
+        self.said: list[str] = []
+        self.session = session
+        self.inputs = read_inputs(session, file.name)
+        self.outputs = read_outputs(session, file.name, self.said.append)
+        self.runs = TimedRuns(session, [spec.name for spec in self.outputs])
+        self.batches = False
+        self._prober = Prober(self.inputs, self.runs, max_batch)
+
+    @property
+    def has_run(self) -> bool:
+        """Whether any input was found that the model accepts."""
+        return self._probe is not None
+
+    def prepare(self, batching: str) -> tuple[float, float]:
+        """Decide on batching and warm up; returns seconds for one item and for a full batch."""
+        self.batches = self.decide_batching(batching)
+        return self.warm_up(self._max_batch if self.batches else 1)
 
     def decide_batching(self, batching: str) -> bool:
         """Whether items may share runs; where that was wanted and is not so, one line tells why."""
-        why_not = why_not_batched(self._inputs)
+        why_not = why_not_batched(self.inputs)
         wanted = batching != "off" and self._max_batch > 1
         provable = wanted and batching == "auto" and not why_not and not self._file.random
         self._probe = self._prober.find(ROWS_MIN if provable else 1)
         if not wanted:
             return False
         if not why_not and batching == "on":
-            self._say(
+            self.said.append(
                 f"--batching on: nothing has proved that the rows of model {self._file.name!r} do not change "
                 "each other's answers"
             )
@@ -176,7 +206,7 @@ class _Loading:
         why_not = why_not or self._find_flaw()
         if why_not:
             self._told = why_not == _NO_INPUT
-            self._say(f"model {self._file.name!r} runs item by item: {why_not}")
+            self.said.append(f"model {self._file.name!r} runs item by item: {why_not}")
         return not why_not
 
     def _find_flaw(self) -> str:
@@ -194,7 +224,7 @@ class _Loading:
         """
         if self._probe is None:
             if not self._told:
-                self._say(f"model {self._file.name!r} starts cold: {_NO_INPUT}")
+                self.said.append(f"model {self._file.name!r} starts cold: {_NO_INPUT}")
             return 0.0, 0.0
         try:
             single = self.runs.measure(self._prober.feed_item(self._probe), 1)
@@ -203,5 +233,5 @@ class _Loading:
             return single, self.runs.measure(self._prober.feed(self._probe, max_batch), max_batch)
         except ModelFailed as error:
             # Reached with `--batching on` only: a proof would have found it.
-            self._say(f"model {self._file.name!r} failed at warm-up: {error.message}")
+            self.said.append(f"model {self._file.name!r} failed at warm-up: {error.message}")
             return self.runs.median_s(1), self.runs.slowest_s

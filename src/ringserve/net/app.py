@@ -78,7 +78,7 @@ async def _infer(request: Request, listener: Listener, backend: Backend) -> byte
     asked = codec.decode(body)
     call = AwaitedCall(asked.signature.digest(asked.payload), asked.signature, asked.payload, now, deadline)
     call.outcome = asyncio.get_running_loop().create_future()
-    backend.submit(call, now)
+    backend.submit(call, monotonic())
     async with asyncio.TaskGroup() as tasks:
         watcher = tasks.create_task(_watch(request.receive, backend, call), name="caller-watch")
         try:
@@ -111,7 +111,10 @@ async def _read(request: Request, bytes_max: int) -> bytes:
             with suppress(TimeoutError):  # whoever still sends then is closed upon
                 async with asyncio.timeout(DISCARD_S):
                     await _discard(stream)
-            raise TooLarge(f"the body has more than {bytes_max} bytes, which is what this server takes")
+            raise TooLarge(
+                f"the body has more than {bytes_max} bytes, which is what this server takes; "
+                "send less or raise --max-body-mb"
+            )
         parts.append(part)
     return b"".join(parts)
 

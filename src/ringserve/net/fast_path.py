@@ -342,7 +342,8 @@ class HttpProtocol(HttpToolsProtocol):
             and int(self._length) > self._listener.body_max
         ):
             return TooLarge(
-                f"the body has {int(self._length)} bytes; this server takes {self._listener.body_max}"
+                f"the body has {int(self._length)} bytes, this server takes {self._listener.body_max}; "
+                "send less or raise --max-body-mb"
             )
         return None
 

@@ -122,6 +122,8 @@ class InferCodec:
         if signature is None:
             shape = (1, *item) if tensor.has_batch_axis else item
             signature = Signature(self.spec.name, "", (TensorLayout(tensor.name, tensor.dtype, shape),))
+            if not tensor.has_batch_axis:
+                signature.rows = 1
             if len(self._nested) < _KNOWN_MAX:
                 self._nested[item] = signature
         flat = not data or not isinstance(data[0], list)

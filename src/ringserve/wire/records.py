@@ -22,7 +22,6 @@ DEPTH = Struct("<I")
 PONG = Struct("<ddQI")
 COMPUTED, CACHED, FIRST_ERROR = 0, 1, 2
 U32_MAX = 0xFFFFFFFF
-SIGNATURE_BYTES_MAX = 0xFFFF
 _NUMBER_OF = {kind: number for number, kind in enumerate(ANSWERS)}
 SENTENCE_BYTES_MAX = 4096
 

@@ -68,7 +68,7 @@ class WorkerShell:
         admission = Admission(settings.max_queue, None if wait == "auto" else float(wait) / 1000)
         admission.full_batch_s = engine.full_batch_s
         if engine.full_batch_s > 0:
-            admission.observe_run(spec.max_batch, engine.full_batch_s)
+            admission.observe_run(spec.max_batch, engine.full_batch_s / engine.slots)
         shape = NodeSettings(
             name=self.name,
             cacheable=spec.cacheable,

@@ -1,9 +1,9 @@
-"""The majority's model is served, and in a draw the one served so far."""
+"""The majority's model is served, in a draw the one served so far; namesakes are told of."""
 
 import pytest
 
 from ringserve.core.breaker import Breaker
-from ringserve.core.router.fleet_model import served_model
+from ringserve.core.router.fleet_model import describe_namesakes, namesakes, served_model
 from ringserve.core.router.worker_state import WorkerState
 from tests.core.router.rig import hello, spec
 
@@ -41,3 +41,14 @@ def test_a_worker_that_goes_away_has_no_vote() -> None:
     model = served_model(workers, spec("a"))
     assert model is not None
     assert model.digest == "b"
+
+
+def test_two_connected_workers_of_one_name_are_told_of() -> None:
+    workers = fleet("aa-")
+    for worker in workers:
+        worker.node_id = "worker_1"
+    assert namesakes(workers, workers[1]) == [workers[0]]
+    sentence = describe_namesakes(workers[0], workers[1])
+    assert "w0 and w1 are both named 'worker_1'" in sentence
+    workers[0].node_id = "worker_2"
+    assert namesakes(workers, workers[1]) == []

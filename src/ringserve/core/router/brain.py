@@ -28,6 +28,7 @@ from ringserve.core.retry_budget import RetryBudget
 from ringserve.core.router import failover
 from ringserve.core.router.balance import Balance, Nowhere
 from ringserve.core.router.failover import Verdict
+from ringserve.core.router.fleet_model import describe_namesakes, namesakes
 from ringserve.core.router.worker_state import WorkerState
 from ringserve.errors import DeadlinePassed, Draining, NoWorker, PoisonSuspected, QueueFull, ServeError
 
@@ -158,6 +159,8 @@ class Router:
         if worker.incarnation != hello.incarnation:
             worker.breaker.new_incarnation(now)
         worker.greet(hello, now)
+        for other in namesakes(self.workers, worker):
+            self._ports.say(describe_namesakes(other, worker))
         self._fleet_changed()
         self._judge_held(now, patience=True)
         self._route_parked(now)

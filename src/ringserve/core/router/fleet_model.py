@@ -1,4 +1,4 @@
-"""Which model a fleet serves while its workers do not all have the same."""
+"""What a gateway makes of workers that differ: which model the fleet serves, and who shares a name."""
 
 from __future__ import annotations
 
@@ -30,3 +30,20 @@ def served_model(workers: Sequence[WorkerState], current: ModelSpec | None) -> M
     if current is not None and votes.get(current.digest) == most:
         return current
     return next(specs[digest] for digest, count in votes.items() if count == most)
+
+
+def namesakes(workers: Sequence[WorkerState], newcomer: WorkerState) -> list[WorkerState]:
+    """Other connected workers with the newcomer's name."""
+    return [
+        worker
+        for worker in workers
+        if worker is not newcomer and worker.link_up and worker.node_id == newcomer.node_id
+    ]
+
+
+def describe_namesakes(one: WorkerState, other: WorkerState) -> str:
+    """The warning about two workers of one name."""
+    return (
+        f"workers {one.address} and {other.address} are both named {other.node_id!r}: answers and statistics "
+        "cannot tell them apart; give each a name of its own"
+    )
