@@ -1,10 +1,9 @@
-"""Real workers and gateways on free ports, and a plain client that sees the bytes of their answers.
+"""Real servers on free ports, and a plain client that sends any bytes and sees those of the answers.
 
 ::
 
     with Servers(tmp_path) as servers:
-        worker = servers.worker(digits_path())
-        gateway = servers.gateway([worker])
+        gateway, workers = servers.fleet(digits_path(), 2)
         answer = gateway.infer([0.0] * 64)
 """
 
@@ -18,14 +17,14 @@ import sys
 import time
 from collections.abc import Callable, Sequence
 from pathlib import Path
-from types import TracebackType
 from typing import Any, NamedTuple, Self
 
 import orjson
 
 READY_LIMIT_S = 40.0
 ANSWER_LIMIT_S = 20.0
-END_LIMIT_S = 10.0
+END_LIMIT_S = 40.0
+LIMIT_S = 30.0
 
 
 class Answer(NamedTuple):
@@ -41,13 +40,21 @@ class Answer(NamedTuple):
         """The body, read."""
         return orjson.loads(self.body)
 
+    @property
+    def error(self) -> str:
+        """The sentence of an error, which is all its body holds."""
+        assert set(self.json) == {"error"}
+        assert self.headers["content-type"] == "application/json"
+        return str(self.json["error"])
+
 
 class Connection:
     """A keep-alive connection that sends what it is told, right or wrong."""
 
-    def __init__(self, port: int) -> None:
-        """Connect."""
-        self._socket = socket.create_connection(("127.0.0.1", port), ANSWER_LIMIT_S)
+    def __init__(self, connected: socket.socket) -> None:
+        """Take a connected socket over."""
+        self.socket = connected
+        self.socket.settimeout(ANSWER_LIMIT_S)
         self._data = b""
 
     def __enter__(self) -> Self:
@@ -56,55 +63,63 @@ class Connection:
 
     def __exit__(self, *_: object) -> None:
         """Close."""
-        self._socket.close()
+        self.socket.close()
 
     def send(self, data: bytes) -> None:
         """Send bytes as they are."""
-        self._socket.sendall(data)
+        self.socket.sendall(data)
 
     def answer(self) -> Answer:
-        """Read the next answer."""
+        """Read the next answer; a "100 Continue" before it is passed over."""
         while b"\r\n\r\n" not in self._data:
             self._more()
-        head, _, rest = self._data.partition(b"\r\n\r\n")
+        head, _, self._data = self._data.partition(b"\r\n\r\n")
         lines = head.decode("latin-1").split("\r\n")
+        status = int(lines[0].split()[1])
+        if status == 100:
+            return self.answer()
         headers = {
             name.lower(): value.strip() for name, _, value in (line.partition(":") for line in lines[1:])
         }
-        self._data = rest
         size = int(headers["content-length"])
         while len(self._data) < size:
             self._more()
         body, self._data = self._data[:size], self._data[size:]
-        return Answer(int(lines[0].split()[1]), headers, body, head)
+        return Answer(status, headers, body, head)
 
     def ask(self, data: bytes) -> Answer:
         """Send a request and read its answer."""
         self.send(data)
         return self.answer()
 
+    def rest(self) -> bytes:
+        """Read until the server closes."""
+        while part := self.socket.recv(1 << 16):
+            self._data += part
+        return self._data
+
     def is_closed_by_peer(self) -> bool:
         """Wait for the end of the connection; False if more bytes come instead."""
         try:
-            return not self._data and self._socket.recv(1) == b""
+            return not self._data and self.socket.recv(1) == b""
         except ConnectionResetError:
             return True
 
     def _more(self) -> None:
-        data = self._socket.recv(1 << 16)
+        data = self.socket.recv(1 << 16)
         assert data, f"the server closed the connection after {self._data!r}"
         self._data += data
 
 
-def request(body: bytes, *headers: str, path: str = "/infer", method: str = "POST") -> bytes:
+def request(body: bytes = b"", *headers: str, path: str = "/infer", method: str = "POST") -> bytes:
     """A request with a Content-Length: the plain case."""
-    lines = [f"{method} {path} HTTP/1.1", "Host: x", f"Content-Length: {len(body)}", *headers, "", ""]
+    lines = [f"{method} {path} HTTP/1.1", "Host: x", *headers, f"Content-Length: {len(body)}", "", ""]
     return "\r\n".join(lines).encode("latin-1") + body
 
 
 def chunked(body: bytes, *headers: str, size: int = 100) -> bytes:
     """The same request with its body in chunks of `size` bytes."""
-    lines = ["POST /infer HTTP/1.1", "Host: x", "Transfer-Encoding: chunked", *headers, "", ""]
+    lines = ["POST /infer HTTP/1.1", "Host: x", *headers, "Transfer-Encoding: chunked", "", ""]
     parts = [body[at : at + size] for at in range(0, len(body), size)]
     chunks = b"".join(b"%x\r\n%b\r\n" % (len(part), part) for part in parts)
     return "\r\n".join(lines).encode("latin-1") + chunks + b"0\r\n\r\n"
@@ -115,48 +130,84 @@ def infer_body(data: object, **fields: object) -> bytes:
     return orjson.dumps({"input_data": data, **fields})
 
 
+def until(holds: Callable[[], bool], seen: Callable[[], object], limit_s: float = LIMIT_S) -> None:
+    """Wait until something holds; fail with what was `seen` when it does not within the limit."""
+    end = time.monotonic() + limit_s
+    while not holds():
+        assert time.monotonic() < end, f"did not come to hold within {limit_s} s: {seen()!r}"
+        time.sleep(0.01)
+
+
 class Server:
-    """A process that has said it is ready."""
+    """One `ringserve` process; `up` counts as one, whose address is its gateway's."""
 
-    def __init__(self, process: subprocess.Popen[bytes], log: Path) -> None:
-        """Wait for the ready line."""
-        self.process = process
+    def __init__(self, command: Sequence[str], log: Path) -> None:
+        """Start it, with what it writes to standard error in a file."""
+        with log.open("wb") as errors:
+            self.process = subprocess.Popen(command, stdout=subprocess.DEVNULL, stderr=errors)
+        self.host, self.port = "127.0.0.1", 0
         self._log = log
-        until(lambda: self._ready() is not None or process.poll() is not None, READY_LIMIT_S, self.log)
-        ready = self._ready()
-        assert ready is not None, f"not ready: {self.log()!r}"
-        self.port = int(ready[1])
-        self.address = f"127.0.0.1:{self.port}"
+        role = "worker" if "worker" in command else "gateway"
+        # The whole line: its end may be written after its beginning.
+        self._ready = re.compile(rf"^ringserve {role} .*\bready on http://([0-9.]+):(\d+)\n", re.MULTILINE)
 
-    def _ready(self) -> re.Match[bytes] | None:
-        """The whole ready line: its end may be written after its beginning."""
-        return re.search(rb" ready on http://127\.0\.0\.1:(\d+)\n", self.log())
+    @property
+    def address(self) -> str:
+        """HOST:PORT."""
+        return f"{self.host}:{self.port}"
 
-    def log(self) -> bytes:
+    def log(self) -> str:
         """What it wrote to standard error."""
-        return self._log.read_bytes()
+        return self._log.read_text()
+
+    def wait_ready(self) -> Self:
+        """Wait for the ready line and note the address in it."""
+        until(lambda: bool(self._ready.search(self.log())) or self.ended, self.log, READY_LIMIT_S)
+        ready = self._ready.search(self.log())
+        assert ready is not None, f"it ended: {self.log()!r}"
+        self.host, self.port = ready[1], int(ready[2])
+        return self
+
+    @property
+    def ended(self) -> bool:
+        """Whether the process is gone."""
+        return self.process.poll() is not None
 
     def connect(self) -> Connection:
         """A new connection."""
-        return Connection(self.port)
+        return Connection(socket.create_connection((self.host, self.port), ANSWER_LIMIT_S))
 
     def ask(self, data: bytes) -> Answer:
         """One request on a connection of its own."""
         with self.connect() as connection:
             return connection.ask(data)
 
+    def all_of(self, data: bytes) -> bytes:
+        """Everything that comes back on a connection of its own, until the server closes it."""
+        with self.connect() as connection:
+            connection.send(data)
+            return connection.rest()
+
     def infer(self, data: object, *headers: str) -> Answer:
         """One inference on a connection of its own."""
         return self.ask(request(infer_body(data), *headers))
 
-    def get(self, path: str) -> Any:  # noqa: ANN401 - JSON
-        """The JSON of a page."""
-        return self.ask(f"GET {path} HTTP/1.1\r\nHost: x\r\n\r\n".encode()).json
+    def get(self, path: str) -> Answer:
+        """A page."""
+        return self.ask(request(path=path, method="GET"))
 
-    def stop(self, number: signal.Signals = signal.SIGTERM) -> int:
-        """Send a signal and wait; returns the exit status."""
+    def send_signal(self, number: int) -> None:
+        """Send a signal."""
         self.process.send_signal(number)
+
+    def wait(self) -> int:
+        """Wait for the end; returns the exit status."""
         return self.process.wait(END_LIMIT_S)
+
+    def stop(self, number: int = signal.SIGTERM) -> int:
+        """Send a signal and wait; returns the exit status."""
+        self.send_signal(number)
+        return self.wait()
 
 
 class Servers:
@@ -165,41 +216,44 @@ class Servers:
     def __init__(self, folder: Path) -> None:
         """Keep logs in this folder."""
         self._folder = folder
-        self._started: list[subprocess.Popen[bytes]] = []
+        self._started: list[Server] = []
 
     def __enter__(self) -> Self:
         """Use as a context."""
         return self
 
-    def __exit__(
-        self, kind: type[BaseException] | None, error: BaseException | None, trace: TracebackType | None
-    ) -> None:
-        """End what still runs."""
-        for process in self._started:
-            if process.poll() is None:
-                process.kill()
-            process.wait(END_LIMIT_S)
+    def __exit__(self, *_: object) -> None:
+        """End what still runs; the children of a killed `up` end themselves."""
+        for server in self._started:
+            if not server.ended:
+                server.process.kill()
+            server.wait()
+
+    def start(self, *arguments: str, prefix: Sequence[str] = ()) -> Server:
+        """Start a command without waiting for it; `prefix` runs it, as `ip netns exec` does."""
+        command = [*prefix, sys.executable, "-m", "ringserve", *arguments]
+        self._started.append(Server(command, self._folder / f"{len(self._started)}.log"))
+        return self._started[-1]
 
     def worker(self, model: Path, *flags: str, name: str = "worker_1") -> Server:
         """Start a worker and wait until it is ready."""
-        return self._start("worker", "0", name, str(model), *flags)
+        return self.start("worker", "0", name, str(model), *flags).wait_ready()
 
     def gateway(self, workers: Sequence[Server], *flags: str) -> Server:
-        """Start a gateway and wait until it is ready."""
+        """Start a gateway and wait until it is ready, then until each worker is up."""
         addresses = [worker.address for worker in workers]
-        return self._start("gateway", "--port", "0", "--grpc-port", "0", *flags, *addresses)
+        gateway = self.start("gateway", "--port", "0", "--grpc-port", "0", *flags, *addresses).wait_ready()
+        until(lambda: bool(gateway.get("/health").json["workers_up"] == len(workers)), gateway.log)
+        return gateway
 
-    def _start(self, *arguments: str) -> Server:
-        log = self._folder / f"{len(self._started)}.log"
-        with log.open("wb") as errors:
-            process = subprocess.Popen([sys.executable, "-m", "ringserve", *arguments], stderr=errors)
-        self._started.append(process)
-        return Server(process, log)
+    def fleet(self, model: Path, workers: int = 1, *flags: str) -> tuple[Server, list[Server]]:
+        """Start workers with these flags, called worker_1 and so on, and a gateway of them."""
+        names = [f"worker_{number}" for number in range(1, workers + 1)]
+        nodes = [self.start("worker", "0", name, str(model), *flags) for name in names]
+        for node in nodes:
+            node.wait_ready()
+        return self.gateway(nodes), nodes
 
-
-def until(holds: Callable[[], bool], limit_s: float, seen: Callable[[], object]) -> None:
-    """Wait until something holds; fail with what was `seen` when it does not within the limit."""
-    end = time.monotonic() + limit_s
-    while not holds():
-        assert time.monotonic() < end, f"did not come to hold within {limit_s} s: {seen()!r}"
-        time.sleep(0.01)
+    def up(self, *arguments: str, workers: int = 2) -> Server:
+        """Start `up` on free ports without waiting for it."""
+        return self.start("up", "--port", "0", "--base-port", "0", "--workers", str(workers), *arguments)

@@ -25,7 +25,7 @@ def test_requests_in_one_window_are_one_run(tmp_path: Path, count: int, full: in
         with worker.connect() as connection:
             connection.send(b"".join(request(infer_body(image(n))) for n in range(count)))
             answers = [connection.answer() for _ in range(count)]
-        batches = worker.get("/health")["batch_processor"]
+        batches = worker.get("/health").json["batch_processor"]
     assert [answer.status for answer in answers] == [200] * count
     assert batches == {
         "total_batches": 1,
@@ -39,11 +39,10 @@ def test_requests_in_one_window_are_one_run(tmp_path: Path, count: int, full: in
 def test_what_waits_for_a_running_model_goes_together_next(tmp_path: Path) -> None:
     slow = models.slow(tmp_path / "slow.onnx", 0.3)
     with Servers(tmp_path) as servers:
-        worker = servers.worker(slow)
-        gateway = servers.gateway([worker])
+        gateway, (worker,) = servers.fleet(slow)
         with ThreadPoolExecutor(12) as callers:
             answers = list(callers.map(lambda n: gateway.infer([n, 0.0, 0.0, 0.0]), range(12)))
-        batches = worker.get("/health")["batch_processor"]
+        batches = worker.get("/health").json["batch_processor"]
     assert [answer.json["output_data"][0] for answer in answers] == list(range(12))
     assert batches["total_batches"] < 12
     assert batches["total_batches"] * batches["avg_batch_size"] == pytest.approx(12)
@@ -52,11 +51,10 @@ def test_what_waits_for_a_running_model_goes_together_next(tmp_path: Path) -> No
 def test_callers_of_one_input_share_one_computation(tmp_path: Path) -> None:
     slow = models.slow(tmp_path / "slow.onnx", 0.3)
     with Servers(tmp_path) as servers:
-        worker = servers.worker(slow)
-        gateway = servers.gateway([worker])
+        gateway, (worker,) = servers.fleet(slow)
         with ThreadPoolExecutor(6) as callers:
             answers = list(callers.map(lambda _: gateway.infer([1.0, 2.0, 3.0, 4.0]), range(6)))
-        health = worker.get("/health")
+        health = worker.get("/health").json
     assert [answer.json["output_data"] for answer in answers] == [[1.0, 2.0, 3.0, 4.0]] * 6
     assert health["batch_processor"]["total_batches"] == 1
     assert health["total_requests"] == 6
