@@ -2,6 +2,7 @@
 # make test   everything that CI checks: `make check` and all tests
 # make check  format, lint, types, import contract, tidy rules
 # make sim    many seeds of the simulation (SEEDS=5000; SEED=17 replays one)
+# make faults real servers killed, hung, cut and flooded many times, and a table (REPEAT=20 OTHERS=5)
 # make bench  the data plane beside an empty app; also bench-reference, bench-ring, bench-startup
 # make docs   the documents that are generated from the code
 # make lock   resolve the dependencies anew
@@ -15,7 +16,7 @@ PIP := $(BIN)/python -m pip --disable-pip-version-check --no-input -q
 SEEDS ?= 2000
 
 .DEFAULT_GOAL := help
-.PHONY: help up test check bench bench-reference bench-ring bench-startup docs sim lock clean
+.PHONY: help up test check bench bench-reference bench-ring bench-startup docs faults sim lock clean
 
 help:
 	@sed -n 's/^# \{0,1\}//p' Makefile
@@ -35,6 +36,9 @@ test: check
 
 sim: .venv/dev.stamp
 	SEEDS=$(SEEDS) SEED=$(SEED) $(BIN)/pytest tests/simulation --timeout=0 $(ARGS)
+
+faults: .venv/dev.stamp
+	REPEAT=$(REPEAT) OTHERS=$(OTHERS) $(BIN)/python -m tests.faults.table
 
 bench: .venv/dev.stamp
 	$(BIN)/python -m benchmarks.data_plane

@@ -75,7 +75,7 @@ def test_the_average_follows_a_model_that_became_slower_or_quicker() -> None:
     for _ in range(30):
         door.observe_run(10, 1.0)
     assert door.item_s == pytest.approx(0.1, rel=0.01)
-    for _ in range(60):
+    for _ in range(150):
         door.observe_run(10, 0.01)
     assert door.item_s == pytest.approx(0.001, rel=0.01)
 
@@ -91,7 +91,7 @@ def test_runs_of_a_quiet_hour_do_not_shed_the_burst_after_it() -> None:
 
 def test_a_run_with_room_left_still_shows_that_the_model_became_quicker() -> None:
     door = admission(item_s=0.1)
-    for _ in range(60):
+    for _ in range(150):
         door.observe_run(1, 0.001, full=False)
     assert door.item_s == pytest.approx(0.001, rel=0.01)
 
@@ -149,3 +149,10 @@ def test_a_deadline_that_has_passed_is_left_to_those_who_fail_it_as_such() -> No
     door = admission(item_s=0.1)
     assert door.check(10, 1, 100.0, 100.0) is None
     assert door.shed_deadline == 0
+
+
+def test_a_slower_run_weighs_more_than_a_quicker_one() -> None:
+    slower, quicker = admission(item_s=0.1), admission(item_s=0.1)
+    slower.observe_run(1, 0.11)
+    quicker.observe_run(1, 0.09)
+    assert slower.item_s - 0.1 > 2 * (0.1 - quicker.item_s)

@@ -9,6 +9,9 @@ Seconds an item is a moving average over runs. What one item costs in a queue sh
 engine. A run that was not full tells only that an item costs no more than that: one item alone may take
 almost as long as a full batch, and a burst after a quiet hour would be refused though it fits into one
 run. So such a run (`full=False`) lowers the average, and never raises it.
+
+The average rises faster than it falls. What was let in cannot be refused any more, so a machine that becomes
+slower must be noticed within a few runs, while a quick run among slow ones promises nothing.
 """
 
 from __future__ import annotations
@@ -17,7 +20,8 @@ from ringserve.errors import QueueFull, ServeError, WaitTooLong
 
 _AUTO_WAIT_S = 2.0
 _AUTO_WAIT_RUNS = 4
-_WEIGHT_OF_A_RUN = 0.2
+_WEIGHT_OF_A_SLOWER_RUN = 0.5
+_WEIGHT_OF_A_QUICKER_RUN = 0.1
 _RETRY_AFTER_MIN_S = 1.0
 
 
@@ -82,8 +86,10 @@ class Admission:
         item_s = seconds / items
         if not self.item_s:
             self.item_s = item_s
-        elif full or item_s < self.item_s:
-            self.item_s += _WEIGHT_OF_A_RUN * (item_s - self.item_s)
+        elif item_s < self.item_s:
+            self.item_s += _WEIGHT_OF_A_QUICKER_RUN * (item_s - self.item_s)
+        elif full:
+            self.item_s += _WEIGHT_OF_A_SLOWER_RUN * (item_s - self.item_s)
 
     def check(self, depth: int, rows: int, now: float, deadline: float) -> ServeError | None:
         """Return why a request must not wait, or None: let it in. 0.12 us.
