@@ -3,6 +3,7 @@
 # make check  format, lint, types, import contract, tidy rules
 # make sim    many seeds of the simulation (SEEDS=5000; SEED=17 replays one)
 # make faults real servers killed, hung, cut and flooded many times, and a table (REPEAT=20 OTHERS=5)
+# make soak   ten minutes of load with a fault every few seconds (MINUTES=10)
 # make bench  the data plane beside an empty app; also bench-reference, bench-ring, bench-startup
 # make docs   the documents that are generated from the code
 # make lock   resolve the dependencies anew
@@ -16,7 +17,7 @@ PIP := $(BIN)/python -m pip --disable-pip-version-check --no-input -q
 SEEDS ?= 2000
 
 .DEFAULT_GOAL := help
-.PHONY: help up test check bench bench-reference bench-ring bench-startup docs faults sim lock clean
+.PHONY: help up test check bench bench-reference bench-ring bench-startup docs faults soak sim lock clean
 
 help:
 	@sed -n 's/^# \{0,1\}//p' Makefile
@@ -39,6 +40,9 @@ sim: .venv/dev.stamp
 
 faults: .venv/dev.stamp
 	REPEAT=$(REPEAT) OTHERS=$(OTHERS) $(BIN)/python -m tests.faults.table
+
+soak: .venv/dev.stamp
+	MINUTES=$(MINUTES) SEED=$(SEED) $(BIN)/python -m tests.faults.soak
 
 bench: .venv/dev.stamp
 	$(BIN)/python -m benchmarks.data_plane

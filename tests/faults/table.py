@@ -27,6 +27,7 @@ FAULT_RUN_S = 0.02
 OFTEN = (cases.kill_worker, cases.hang_worker)
 TRIES_MAX = 3
 """How many repetitions are tried for one that counts."""
+WIDTH = 130
 FACTORS = (2.0, 10.0)
 OVERLOAD_S = 8.0
 MAX_WAITS = ("500", "auto")
@@ -34,7 +35,7 @@ MAX_WAITS = ("500", "auto")
 
 def main() -> None:
     """Run everything and print it."""
-    console = Console()
+    console = Console(width=WIDTH)
     where = machine()
     often, others = int(os.environ.get("REPEAT") or 20), int(os.environ.get("OTHERS") or 5)
     with tempfile.TemporaryDirectory() as folder, Progress(console=console) as progress:
