@@ -10,6 +10,9 @@ TENSOR_ELEMENTS_MAX = 1 << 26
 FRAME_BYTES_MAX = 1 << 28
 """Bytes of one frame on a link."""
 
+PIPELINE_MAX = 256
+"""Requests of one connection that are read but not yet answered, beyond those of one read of the socket."""
+
 BEAT_INTERVAL_S = 0.5
 """How often a child tells `up` how it is."""
 
@@ -55,6 +58,12 @@ class Limit:
 LIMITS = (
     Limit("Elements of one tensor", TENSOR_ELEMENTS_MAX, "elements", "413"),
     Limit("One frame on a link", FRAME_BYTES_MAX, "bytes", "the link is closed and made again"),
+    Limit(
+        "Unanswered requests of one connection",
+        PIPELINE_MAX,
+        "requests",
+        "it is not read from until half are answered",
+    ),
     Limit("Silence of a running child of `up`", BEAT_SILENCE_MAX_S, "s", "it is killed and started again"),
     Limit("Silence of a starting child of `up`", START_SILENCE_MAX_S, "s", "it is killed and started again"),
     Limit("A worker of `up` unhealthy", UNHEALTHY_MAX_S, "s", "it is killed and started again"),

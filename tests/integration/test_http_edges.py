@@ -115,3 +115,13 @@ def slow_head(server: Server) -> bytes:
             except TimeoutError:
                 connection.send(b"a")
     return b""
+
+
+def test_the_head_of_a_later_request_is_not_measured_by_what_came_with_it(door: Server) -> None:
+    """A read may end one head, bring many requests and begin another head."""
+    good = request(GOOD)
+    with door.connect() as connection:
+        connection.send(good[:20])
+        assert connection.ask(good[20:] + good * 400 + good[:20]).status == 200
+        assert [connection.answer().status for _ in range(400)] == [200] * 400
+        assert connection.ask(good[20:]).status == 200

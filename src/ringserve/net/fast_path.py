@@ -24,8 +24,10 @@ import httptools
 from uvicorn.protocols.http.httptools_impl import HttpToolsProtocol
 
 from ringserve.errors import BadRequest, ServeError, TooLarge
+from ringserve.limits import PIPELINE_MAX
 from ringserve.net.deadline_header import deadline_of
 from ringserve.net.http_call import HttpCall, Reply
+from ringserve.net.read_flow import ReadFlow
 from ringserve.net.replies import error_body, response
 from ringserve.wire.hello import PROTOCOL
 
@@ -87,6 +89,7 @@ class HttpProtocol(HttpToolsProtocol):
     def connection_made(self, transport: asyncio.BaseTransport) -> None:
         """Take the connection, unless there are too many."""
         super().connection_made(cast("asyncio.Transport", transport))
+        self.flow = self._reading = ReadFlow(self.transport)
         self.active_at = monotonic()
         if len(self.connections) > self._listener.connections_max:
             self._refuse(503, "too many connections are open; come again later")
@@ -110,16 +113,18 @@ class HttpProtocol(HttpToolsProtocol):
         if self.timeout_keep_alive_task is not None:
             self._unset_keepalive_if_required()
         self.active_at = monotonic()
-        head_goes_on = self._in_head
+        head = self.headers if self._in_head else None
         try:
             self.parser.feed_data(data)
         except httptools.HttpParserUpgrade as upgrade:
             self._upgraded(data[upgrade.args[0] :])
         except httptools.HttpParserError as error:
             self._refuse(400, f"the request is not valid HTTP: {error}")
-        if head_goes_on and self._in_head:  # nothing but head was in these bytes
+        if self._in_head and self.headers is head:  # nothing but this one head was in these bytes
             self._head_size += len(data)
             self._refuse_long_head(self._head_size)
+        if len(self._replies) + len(self.pipeline) > PIPELINE_MAX:
+            self._look_whether_to_read()
 
     def on_message_begin(self) -> None:
         """Begin a head; uvicorn's own bookkeeping is built only for requests that go its way."""
@@ -192,12 +197,21 @@ class HttpProtocol(HttpToolsProtocol):
     def pause_writing(self) -> None:
         """A caller who does not read is not read from either: what waits for it stays bounded."""
         super().pause_writing()
-        self.flow.pause_reading()
+        self._look_whether_to_read()
 
     def resume_writing(self) -> None:
         """It reads again."""
         super().resume_writing()
-        self.flow.resume_reading()
+        self._look_whether_to_read()
+
+    def on_response_complete(self) -> None:
+        """An ordinary answer is done: the next one begins."""
+        super().on_response_complete()
+        self._look_whether_to_read()
+
+    def _look_whether_to_read(self) -> None:
+        if not (self._ended or self.transport.is_closing()):
+            self._reading.look(len(self._replies) + len(self.pipeline))
 
     @property
     def idle(self) -> bool:
@@ -275,6 +289,8 @@ class HttpProtocol(HttpToolsProtocol):
         elif not replies and self._queued_behind:
             self._queued_behind = False
             self.on_response_complete()  # starts the ordinary request that waited behind fast ones
+        elif self._reading.held:
+            self._look_whether_to_read()
 
     def _close_gently(self) -> None:
         """Say that nothing more comes and discard what still arrives: to close now would reset the answer."""
