@@ -4,7 +4,7 @@ import pytest
 from hypothesis import given
 from hypothesis import strategies as st
 
-from ringserve.core.admission import Admission
+from ringserve.core.admission import Admission, AdmissionStatistics
 from ringserve.errors import QueueFull, WaitTooLong
 
 depths = st.integers(0, 2000)
@@ -156,3 +156,15 @@ def test_a_slower_run_weighs_more_than_a_quicker_one() -> None:
     slower.observe_run(1, 0.11)
     quicker.observe_run(1, 0.09)
     assert slower.item_s - 0.1 > 2 * (0.1 - quicker.item_s)
+
+
+def test_its_statistics_count_those_it_shed_by_reason() -> None:
+    door = admission(max_queue=10, item_s=0.1)
+    door.check(10, 1, 0.0, 1e9)
+    door.max_wait_s = 0.5
+    door.check(9, 1, 0.0, 1e9)
+    door.max_wait_s = 5.0
+    door.check(9, 1, 0.0, 0.2)
+    assert door.statistics() == AdmissionStatistics(
+        max_queue=10, max_wait_s=5.0, item_s=0.1, shed_full=1, shed_wait=1, shed_deadline=1
+    )

@@ -4,7 +4,7 @@ import pytest
 from hypothesis import given
 from hypothesis import strategies as st
 
-from ringserve.core.batcher import Batcher, CutReason
+from ringserve.core.batcher import Batcher, BatcherStatistics, CutReason
 from ringserve.core.signature import Signature, TensorLayout
 from ringserve.core.single_flight import Flight, leave
 from ringserve.core.tensor import DType
@@ -191,3 +191,13 @@ def test_a_shape_that_nobody_waits_for_is_forgotten_with_its_flights() -> None:
         abandon(batcher, one)
     assert list(batcher._groups) == [wanted.signature.encoded]
     assert batcher.depth == 1
+
+
+def test_its_statistics_tell_the_age_of_the_oldest_that_somebody_waits_for() -> None:
+    batcher = Batcher(8, 0.02, window=False)
+    assert batcher.statistics(5.0) == BatcherStatistics(depth=0, groups=0, oldest_s=0.0)
+    gone = flight(1, now=1.0)
+    for one in (gone, flight(2, now=2.0), flight(3, now=1.5, signature=OTHER)):
+        batcher.add(one)
+    abandon(batcher, gone)
+    assert batcher.statistics(5.0) == BatcherStatistics(depth=2, groups=2, oldest_s=3.5)

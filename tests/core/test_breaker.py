@@ -386,3 +386,16 @@ def test_handing_a_permit_back_twice_is_caught(hand_back: Callable[[Breaker, int
     hand_back(breaker, permit, 0.0)
     with pytest.raises(AssertionError, match="handed back twice"):
         hand_back(breaker, permit, 0.0)
+
+
+def test_its_statistics_show_the_state_of_that_moment_and_every_transition() -> None:
+    breaker = closed()
+    permit = breaker.try_acquire(0.0)
+    while breaker.state_at(0.0) is CLOSED:
+        breaker.fail_unpermitted(0.0)
+    seen = breaker.statistics(0.0)
+    assert (seen.state, seen.opened, seen.half_opened, seen.closed) == (OPEN, 1, 0, 0)
+    assert (seen.failures, seen.successes, seen.permits) == (breaker.failures, 0, 1)
+    assert breaker.statistics(1e6).state is HALF_OPEN
+    breaker.release(permit, 0.0)
+    assert breaker.statistics(0.0).permits == 0

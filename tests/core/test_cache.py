@@ -5,7 +5,7 @@ from hypothesis import given, settings
 from hypothesis import strategies as st
 from hypothesis.stateful import RuleBasedStateMachine, initialize, invariant, rule
 
-from ringserve.core.cache import Cache
+from ringserve.core.cache import Cache, CacheStatistics
 
 keys = st.integers(0, 9).map(lambda number: b"%016d" % number)
 sizes = st.integers(0, 12)
@@ -164,3 +164,17 @@ def test_a_cleared_cache_is_empty_and_goes_on_working() -> None:
     cache.put(b"a", "A again", 5)
     assert cache.get(b"a") == "A again"
     assert (cache.hits, cache.misses, cache.evictions) == (1, 1, 0)
+
+
+def test_its_statistics_are_those_of_that_moment() -> None:
+    cache: Cache[str] = Cache(1, 10)
+    cache.put(b"a", "A", 4)
+    cache.put(b"b", "B", 5)
+    cache.put(b"c", "C", 11)
+    cache.get(b"a")
+    cache.get(b"b")
+    seen = cache.statistics()
+    cache.clear()
+    assert seen == CacheStatistics(
+        entries=1, capacity=1, bytes=5, bytes_max=10, hits=1, misses=1, evictions=1, oversized=1
+    )

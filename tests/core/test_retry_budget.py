@@ -4,7 +4,7 @@ import pytest
 from hypothesis import given
 from hypothesis import strategies as st
 
-from ringserve.core.retry_budget import RetryBudget
+from ringserve.core.retry_budget import RetryBudget, RetryBudgetStatistics
 
 SLOT_S = 1.0
 
@@ -119,3 +119,13 @@ def test_any_window_slides(window_s: float) -> None:
         budget.record_request(now)
         # Between nine and ten slots of two requests each.
         assert min(number + 1, 18) <= budget.available(now) <= 21
+
+
+def test_its_statistics_tell_what_is_left() -> None:
+    budget = RetryBudget(0.5, 0.0, 10.0)
+    for _ in range(4):
+        budget.record_request(0.0)
+    for _ in range(3):
+        budget.try_spend(0.0)
+    assert budget.statistics(0.0) == RetryBudgetStatistics(requests=4, spent=2, refused=1, available=0.0)
+    assert budget.statistics(1000.0).available == 0.0

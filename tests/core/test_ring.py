@@ -183,3 +183,26 @@ def test_members_are_kept_as_given() -> None:
 def test_a_ring_that_cannot_be_is_refused(given: list[str], virtual_nodes: int, message: str) -> None:
     with pytest.raises(ValueError, match=message):
         Ring(given, virtual_nodes)
+
+
+@given(st.sets(st.text(min_size=1, max_size=8), min_size=1, max_size=6), st.integers(1, 20))
+def test_its_shares_are_those_of_the_keys(names: set[str], virtual_nodes: int) -> None:
+    """Walk over the ring as it is drawn: a point owns the arc from the one before it."""
+    ring = Ring(sorted(names), virtual_nodes)
+    points = [int.from_bytes(point, "big") for point in ring._points]
+    arcs = [0] * len(names)
+    for number, point in enumerate(points):
+        arcs[ring._owners[number]] += (point - points[number - 1]) % 2**64
+    seen = ring.statistics()
+    assert seen.points == len(points) == len(names) * virtual_nodes * POINTS_PER_VIRTUAL_NODE
+    assert seen.shares == pytest.approx([arc / 2**64 for arc in arcs])
+    assert sum(seen.shares) == pytest.approx(1.0)
+
+
+def test_its_shares_are_what_many_keys_find() -> None:
+    chance = random.Random(3)
+    ring = Ring(["a", "b", "c"])
+    found = [0, 0, 0]
+    for _ in range(20_000):
+        found[ring.owner(chance.randbytes(16))] += 1
+    assert ring.statistics().shares == pytest.approx([count / 20_000 for count in found], abs=0.02)

@@ -1,6 +1,6 @@
 from __future__ import annotations
 
-from ringserve.core.single_flight import Flight, SingleFlight, expired, leave
+from ringserve.core.single_flight import Flight, SingleFlight, SingleFlightStatistics, expired, leave
 from tests.core.calls import noted
 
 
@@ -40,3 +40,11 @@ def test_closing_a_flight_never_closes_another_of_its_key() -> None:
 def test_expired_calls_are_found_in_every_flight() -> None:
     late, early = noted(1, deadline=1.0), noted(2, deadline=5.0)
     assert expired([Flight(late, 0.0), Flight(early, 0.0)], 1.0) == [late]
+
+
+def test_its_statistics_count_flights_and_joins() -> None:
+    flights = SingleFlight()
+    flights.open(Flight(noted(1), 0.0))
+    flights.try_join(noted(1))
+    flights.try_join(noted(2))
+    assert flights.statistics() == SingleFlightStatistics(joinable=1, joins=1)

@@ -16,6 +16,8 @@ slower must be noticed within a few runs, while a quick run among slow ones prom
 
 from __future__ import annotations
 
+from dataclasses import dataclass
+
 from ringserve.errors import QueueFull, ServeError, WaitTooLong
 
 _AUTO_WAIT_S = 2.0
@@ -23,6 +25,18 @@ _AUTO_WAIT_RUNS = 4
 _WEIGHT_OF_A_SLOWER_RUN = 0.5
 _WEIGHT_OF_A_QUICKER_RUN = 0.1
 _RETRY_AFTER_MIN_S = 1.0
+
+
+@dataclass(frozen=True, slots=True)
+class AdmissionStatistics:
+    """A door at one moment; each attribute means what it means in `Admission`."""
+
+    max_queue: int
+    max_wait_s: float
+    item_s: float
+    shed_full: int
+    shed_wait: int
+    shed_deadline: int
 
 
 class Admission:
@@ -114,6 +128,17 @@ class Admission:
             self.shed_deadline += 1
             return _wait_too_long(wait_s, deadline - now, "the request has {:.0f} ms left")
         return None
+
+    def statistics(self) -> AdmissionStatistics:
+        """What it goes by and counts now."""
+        return AdmissionStatistics(
+            self.max_queue,
+            self.max_wait_s,
+            self.item_s,
+            self.shed_full,
+            self.shed_wait,
+            self.shed_deadline,
+        )
 
     def _queue_full(self, depth: int, rows: int) -> QueueFull:
         self.shed_full += 1

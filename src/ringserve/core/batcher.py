@@ -16,6 +16,7 @@ from __future__ import annotations
 
 import enum
 from collections import deque
+from dataclasses import dataclass
 from typing import TYPE_CHECKING
 
 if TYPE_CHECKING:
@@ -58,6 +59,21 @@ class Batch:
         self.reason = reason
         self.full = False
         self.started_at = now
+
+
+@dataclass(frozen=True, slots=True)
+class BatcherStatistics:
+    """The queues at one moment.
+
+    Attributes:
+        depth: Rows waiting, abandoned ones left out.
+        groups: Queues: a signature has one while a flight of it waits.
+        oldest_s: How long the oldest flight has waited, in seconds; 0 while none waits.
+    """
+
+    depth: int
+    groups: int
+    oldest_s: float
 
 
 class Batcher:
@@ -139,6 +155,11 @@ class Batcher:
         if not (self._window and self.depth):
             return None
         return min(flight.queued_at for flight in self._heads()) + self._timeout_s
+
+    def statistics(self, now: float) -> BatcherStatistics:
+        """What waits now."""
+        oldest_s = max((now - flight.queued_at for flight in self._heads()), default=0.0)
+        return BatcherStatistics(self.depth, len(self._groups), oldest_s)
 
     def _reason(self, oldest: Flight, rows: int, now: float) -> CutReason:
         if rows >= self._max_batch > 1:

@@ -44,6 +44,7 @@ with its counter, is booked by the next call that changes something.
 from __future__ import annotations
 
 import enum
+from dataclasses import dataclass
 
 
 class BreakerState(enum.Enum):
@@ -67,6 +68,19 @@ TRANSITIONS: tuple[tuple[BreakerState, str, BreakerState], ...] = (
     (_HALF_OPEN, "any failure", _OPEN),
 )
 """Every arrow between two states and its cause, for diagrams; a test compares it with what happens."""
+
+
+@dataclass(frozen=True, slots=True)
+class BreakerStatistics:
+    """A breaker at one moment: attributes as in `Breaker`, and what `state_at` says."""
+
+    state: BreakerState
+    failures: int
+    successes: int
+    permits: int
+    opened: int
+    half_opened: int
+    closed: int
 
 
 class Breaker:
@@ -190,6 +204,18 @@ class Breaker:
     def next_wake(self, now: float) -> float | None:
         """When OPEN ends; None when time alone changes nothing."""
         return self._open_until if self.state_at(now) is _OPEN else None
+
+    def statistics(self, now: float) -> BreakerStatistics:
+        """What it counts, and its state now."""
+        return BreakerStatistics(
+            self.state_at(now),
+            self.failures,
+            self.successes,
+            self.permits,
+            self.opened,
+            self.half_opened,
+            self.closed,
+        )
 
     def _settle(self, now: float) -> None:
         """Book the transition that time has brought."""

@@ -11,9 +11,24 @@ before it, and so does every eviction.
 from __future__ import annotations
 
 from collections import OrderedDict
+from dataclasses import dataclass
 from typing import Generic, TypeVar
 
 V = TypeVar("V")
+
+
+@dataclass(frozen=True, slots=True)
+class CacheStatistics:
+    """A cache at one moment: its entries, and what the attributes of `Cache` mean."""
+
+    entries: int
+    capacity: int
+    bytes: int
+    bytes_max: int
+    hits: int
+    misses: int
+    evictions: int
+    oversized: int
 
 
 class Cache(Generic[V]):
@@ -102,3 +117,16 @@ class Cache(Generic[V]):
         """Forget all entries; the counters go on."""
         self._entries.clear()
         self.bytes = 0
+
+    def statistics(self) -> CacheStatistics:
+        """What it holds and counts now."""
+        return CacheStatistics(
+            len(self),
+            self.capacity,
+            self.bytes,
+            self.bytes_max,
+            self.hits,
+            self.misses,
+            self.evictions,
+            self.oversized,
+        )

@@ -23,6 +23,7 @@ from typing import TYPE_CHECKING
 from ringserve.core.batcher import Batch, Batcher, CutReason
 from ringserve.core.cache import Cache
 from ringserve.core.deadlines import DeadlineSweep
+from ringserve.core.node_statistics import NodeHistograms, NodeStatistics, statistics_of
 from ringserve.core.single_flight import Flight, SingleFlight, expired, leave
 from ringserve.errors import DeadlinePassed, ServeError
 
@@ -86,9 +87,12 @@ class Node:
         self.slowest_run_s = 0.0
         self.accepted = 0
         self.finished_calls = 0
+        self.failed_calls = 0
+        self.cancelled_calls = 0
         self.runs_finished = 0
         self.items_cut = 0
         self.cuts = dict.fromkeys(CutReason, 0)
+        self.histograms = NodeHistograms()
 
     @property
     def depth(self) -> int:
@@ -112,7 +116,9 @@ class Node:
             known = self.cache.get(call.key)
             if known is not None:
                 self.finished_calls += 1
-                call.answer(known, self.settings.name, True, int((now - call.received_at) * 1e6))
+                took_s = now - call.received_at
+                self.histograms.total.observe(took_s)
+                call.answer(known, self.settings.name, True, int(took_s * 1e6))
                 return
             if self._flights.try_join(call):
                 self._watch(call)
@@ -120,6 +126,7 @@ class Node:
         refusal = self.admission.check(self._batcher.depth, call.signature.rows, now, call.deadline)
         if refusal is not None:
             self.finished_calls += 1
+            self.failed_calls += 1
             call.fail(refusal)
             return
         flight = Flight(call, now)
@@ -148,6 +155,7 @@ class Node:
         self.runs_finished += 1
         run_s = now - batch.started_at
         self.slowest_run_s = max(self.slowest_run_s, run_s)
+        self.histograms.run.observe(run_s)
         if isinstance(outcome, ServeError):
             self._failed(batch, outcome)
             return
@@ -159,6 +167,7 @@ class Node:
         """Forget a call whose caller left; one that was answered already is no error."""
         if call.flight is not None:
             self.finished_calls += 1
+            self.cancelled_calls += 1
             self._leave(call)
 
     def fail_all(self, error: ServeError) -> None:
@@ -211,6 +220,7 @@ class Node:
             if batch.flights:
                 self.cuts[batch.reason] += 1
                 self.items_cut += batch.rows
+                self.histograms.observe_cut(batch)
                 return batch
 
     def _drop_expired(self, flight: Flight, now: float) -> bool:
@@ -228,9 +238,12 @@ class Node:
         name = self.settings.name
         calls = flight.calls
         self.finished_calls += len(calls)
+        observe = self.histograms.total.observe
         for call in calls:
             call.flight = None
-            call.answer(result, name, False, int((now - call.received_at) * 1e6))
+            took_s = now - call.received_at
+            observe(took_s)
+            call.answer(result, name, False, int(took_s * 1e6))
         flight.calls = []
 
     def _failed(self, batch: Batch, error: ServeError) -> None:
@@ -247,6 +260,7 @@ class Node:
 
     def _fail(self, call: Call, error: ServeError) -> None:
         self.finished_calls += 1
+        self.failed_calls += 1
         self._leave(call)
         call.fail(error)
 
@@ -262,6 +276,14 @@ class Node:
         yield from self._again
         for batch in self._running.values():
             yield from batch.flights
+
+    def statistics(self, now: float) -> NodeStatistics:
+        """What it counts and what waits and runs now, for those who watch it."""
+        again_s = max((now - flight.queued_at for flight in self._again), default=0.0)
+        queue_oldest_s = max(self._batcher.statistics(now).oldest_s, again_s)
+        pending = sum(len(flight.calls) for flight in self._all_flights())
+        running = len(self._running)
+        return statistics_of(self, self._flights.statistics(), pending, running, queue_oldest_s, now)
 
     def waiting_keys(self) -> list[Key]:
         """The keys that may be joined, for checks in tests."""

@@ -12,8 +12,19 @@ and one addition, and nothing is summed up.
 from __future__ import annotations
 
 from collections import deque
+from dataclasses import dataclass
 
 _SLOTS = 10
+
+
+@dataclass(frozen=True, slots=True)
+class RetryBudgetStatistics:
+    """A budget at one moment; `available` as `RetryBudget.available` says, the rest as its attributes."""
+
+    requests: int
+    spent: int
+    refused: int
+    available: float
 
 
 class RetryBudget:
@@ -77,6 +88,10 @@ class RetryBudget:
         requests, spent = self._began[0]
         earned = self._base + self._ratio * (self.requests - requests)
         return max(0.0, earned - (self.spent - spent))
+
+    def statistics(self, now: float) -> RetryBudgetStatistics:
+        """What it counts, and what is left of it now."""
+        return RetryBudgetStatistics(self.requests, self.spent, self.refused, self.available(now))
 
     def _slide(self, now: float) -> None:
         slot = int(now // self._slot_s)

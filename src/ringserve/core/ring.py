@@ -24,6 +24,7 @@ of 65,536 cells in front took 0.19 us; not taken, because it stops helping as me
 from __future__ import annotations
 
 from bisect import bisect_left
+from dataclasses import dataclass
 from hashlib import blake2b
 from typing import TYPE_CHECKING
 
@@ -38,6 +39,19 @@ _DIGEST_BYTES = 64
 _DIGESTS_PER_VIRTUAL_NODE = POINTS_PER_VIRTUAL_NODE * _POINT_BYTES // _DIGEST_BYTES
 
 
+@dataclass(frozen=True, slots=True)
+class RingStatistics:
+    """A ring, which never changes.
+
+    Attributes:
+        points: Points of all members together.
+        shares: The share of all keys that each member owns, from 0 to 1, in the order of `Ring.members`.
+    """
+
+    points: int
+    shares: tuple[float, ...]
+
+
 class Ring:
     """An immutable ring of members; a change of membership makes a new one.
 
@@ -45,7 +59,7 @@ class Ring:
         members: The members' strings, as given; `owner` and `preference` answer with indices into it.
     """
 
-    __slots__ = ("_owners", "_points", "members")
+    __slots__ = ("_owners", "_points", "_shares", "members")
 
     def __init__(self, members: Sequence[str], virtual_nodes: int = 150) -> None:
         """Place every member's points: 1.3 s and 200 MB for 1,000 members.
@@ -63,7 +77,7 @@ class Ring:
         if virtual_nodes < 1:
             msg = f"virtual_nodes must be at least 1, got {virtual_nodes}"
             raise ValueError(msg)
-        self._points, self._owners = _place(self.members, virtual_nodes)
+        self._points, self._owners, self._shares = _place(self.members, virtual_nodes)
 
     def owner(self, key: bytes) -> int:
         """Return the index of the member that `key` belongs to.
@@ -88,19 +102,28 @@ class Ring:
             yield owners[at]
             seen.add(owners[at])
 
+    def statistics(self) -> RingStatistics:
+        """How its keys are shared out, worked out when it was made."""
+        return RingStatistics(len(self._points), self._shares)
 
-def _place(members: Sequence[str], virtual_nodes: int) -> tuple[list[bytes], list[int]]:
-    """Return all points in order, and for each its owner; past the last point the first owner again."""
+
+def _place(members: Sequence[str], virtual_nodes: int) -> tuple[list[bytes], list[int], tuple[float, ...]]:
+    """Return all points in order, for each its owner (past the last the first again), and members' shares."""
     # In the order of their strings, for the stable sort to give a shared point to the lesser one.
     by_name = sorted(range(len(members)), key=members.__getitem__)
     placed = b"".join(_points_of(members[index], virtual_nodes) for index in by_name)
     points = np.frombuffer(placed, dtype=np.dtype(">u8")).astype(np.uint64)
     owners = np.repeat(np.array(by_name), virtual_nodes * POINTS_PER_VIRTUAL_NODE)
     order = np.argsort(points, kind="stable")
-    in_order = points[order].astype(np.dtype(">u8")).tobytes()
-    owner_of: list[int] = owners[order].tolist()
+    points, owners = points[order], owners[order]
+    # A point owns what lies between the one before it and itself; unsigned numbers wrap around like the ring.
+    arcs = (points - np.roll(points, 1)).astype(np.float64)
+    shares = np.bincount(owners, weights=arcs, minlength=len(members)) / 2.0**64
+    in_order = points.astype(np.dtype(">u8")).tobytes()
+    owner_of: list[int] = owners.tolist()
     owner_of.append(owner_of[0])
-    return [in_order[at : at + _POINT_BYTES] for at in range(0, len(in_order), _POINT_BYTES)], owner_of
+    names = [in_order[at : at + _POINT_BYTES] for at in range(0, len(in_order), _POINT_BYTES)]
+    return names, owner_of, tuple(shares.tolist())
 
 
 def _points_of(member: str, virtual_nodes: int) -> bytes:

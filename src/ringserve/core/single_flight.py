@@ -7,6 +7,7 @@ goes on, since its answer will be remembered.
 
 from __future__ import annotations
 
+from dataclasses import dataclass
 from typing import TYPE_CHECKING
 
 if TYPE_CHECKING:
@@ -38,6 +39,19 @@ class Flight:
         self.running = False
         self.calls = [call]
         call.flight = self
+
+
+@dataclass(frozen=True, slots=True)
+class SingleFlightStatistics:
+    """Flights at one moment.
+
+    Attributes:
+        joinable: Flights that may be joined.
+        joins: Calls that joined one.
+    """
+
+    joinable: int
+    joins: int
 
 
 class SingleFlight:
@@ -72,6 +86,10 @@ class SingleFlight:
         """Let nobody join it any more; a flight that was never open is no error."""
         if self._flights.get(flight.key) is flight:
             del self._flights[flight.key]
+
+    def statistics(self) -> SingleFlightStatistics:
+        """How many there are and were."""
+        return SingleFlightStatistics(len(self._flights), self.joins)
 
 
 def leave(call: Call) -> Flight | None:

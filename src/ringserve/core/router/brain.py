@@ -24,13 +24,15 @@ from typing import TYPE_CHECKING
 
 from ringserve.core.breaker import Breaker
 from ringserve.core.deadlines import DeadlineSweep
+from ringserve.core.histogram import LATENCY_BOUNDS_S, Histogram
 from ringserve.core.retry_budget import RetryBudget
 from ringserve.core.router import failover
 from ringserve.core.router.balance import Balance, Nowhere
 from ringserve.core.router.failover import Verdict
-from ringserve.core.router.fleet_model import describe_namesakes, namesakes
+from ringserve.core.router.fleet_model import describe_namesakes, namesakes, no_worker
+from ringserve.core.router.statistics import RouterStatistics, statistics_of
 from ringserve.core.router.worker_state import WorkerState
-from ringserve.errors import DeadlinePassed, Draining, NoWorker, PoisonSuspected, QueueFull, ServeError
+from ringserve.errors import DeadlinePassed, Draining, PoisonSuspected, QueueFull, ServeError
 
 if TYPE_CHECKING:
     from collections.abc import Iterator, Sequence
@@ -70,6 +72,9 @@ class Router:
         self.budget = RetryBudget()
         self.accepted = 0
         self.finished = 0
+        self.failed = 0
+        self.cancelled = 0
+        self.latency = Histogram(LATENCY_BOUNDS_S)
         self.late = 0
         self.moved = 0
         self._ports = ports
@@ -106,6 +111,7 @@ class Router:
         worker.breaker.succeed(call.permit, now)
         self.balance.unbook(worker, call)
         self.finished += 1
+        self.latency.observe(now - call.received_at)
         call.answer(result, worker.node_id, cached, time_us)
         if worker.going_away and not worker.in_flight:
             self._ports.goodbye(index)
@@ -138,6 +144,7 @@ class Router:
         """The caller left. A call that ended already is no error."""
         if self._take_back(call, now):
             self.finished += 1
+            self.cancelled += 1
             self._route_parked(now)
 
     def fail_all(self, error: ServeError, now: float) -> None:
@@ -150,6 +157,10 @@ class Router:
     def pending(self) -> int:
         """Calls without an answer."""
         return len(self._parked) + len(self._held) + sum(len(worker.in_flight) for worker in self.workers)
+
+    def statistics(self, now: float) -> RouterStatistics:
+        """What it counts and what is where now, for those who watch it."""
+        return statistics_of(self, len(self._parked), len(self._held), now)
 
     # Links
 
@@ -261,7 +272,7 @@ class Router:
         elif worker is Nowhere.FULL:
             self._fail(call, QueueFull("every worker that could take the request is full", 1.0))
         else:
-            self._fail(call, self._no_worker(now))
+            self._fail(call, no_worker(self.workers, now))
 
     def _park(self, call: Call) -> None:
         if len(self._parked) >= self.settings.parked_max:
@@ -275,14 +286,6 @@ class Router:
         parked, self._parked = self._parked, {}
         for call in parked:
             self._route(call, now)
-
-    def _no_worker(self, now: float) -> NoWorker:
-        wakes = [wake - now for worker in self.workers if (wake := worker.breaker.next_wake(now)) is not None]
-        up = any(worker.link_up for worker in self.workers)
-        reason = "no worker may take it now" if up else "no worker is connected"
-        return NoWorker(
-            f"{reason} ({len(self.workers)} configured)", max(1.0, min(wakes)) if up and wakes else 1.0
-        )
 
     # Failure
 
@@ -366,6 +369,7 @@ class Router:
 
     def _fail(self, call: Call, error: ServeError) -> None:
         self.finished += 1
+        self.failed += 1
         call.fail(error)
 
     def _pending_calls(self) -> Iterator[Call]:

@@ -1,8 +1,10 @@
-"""What a gateway makes of workers that differ: which model the fleet serves, and who shares a name."""
+"""What a gateway makes of all its workers: which model they serve, who shares a name, when none can help."""
 
 from __future__ import annotations
 
 from typing import TYPE_CHECKING
+
+from ringserve.errors import NoWorker
 
 if TYPE_CHECKING:
     from collections.abc import Sequence
@@ -47,3 +49,11 @@ def describe_namesakes(one: WorkerState, other: WorkerState) -> str:
         f"workers {one.address} and {other.address} are both named {other.node_id!r}: answers and statistics "
         "cannot tell them apart; give each a name of its own"
     )
+
+
+def no_worker(workers: Sequence[WorkerState], now: float) -> NoWorker:
+    """The answer where no worker may be asked: with when one might be, if that is known."""
+    wakes = [wake - now for worker in workers if (wake := worker.breaker.next_wake(now)) is not None]
+    up = any(worker.link_up for worker in workers)
+    reason = "no worker may take it now" if up else "no worker is connected"
+    return NoWorker(f"{reason} ({len(workers)} configured)", max(1.0, min(wakes)) if up and wakes else 1.0)
