@@ -8,6 +8,7 @@ from __future__ import annotations
 
 import json
 import subprocess
+from typing import Any
 
 from benchmarks.processes import RINGSERVE, free_ports, healthy, running, wait_until
 from benchmarks.results import keep, machine
@@ -42,16 +43,17 @@ def main() -> None:
     keep("reference", where, {"measured": measured, "published": PUBLISHED, "report": found})
 
 
-def bench(gateway: int) -> dict[str, object]:
+def bench(gateway: int) -> dict[str, Any]:
     size = ["--requests", str(REQUESTS), "--threads", str(THREADS), "--json"]
     command = [*RINGSERVE, "bench", "--gateway", f"http://127.0.0.1:{gateway}", *size]
     done = subprocess.run(command, stdout=subprocess.PIPE, text=True, timeout=LIMIT_S, check=False)
     if done.returncode not in {0, 1}:
         raise SystemExit(done.returncode)
-    return json.loads(done.stdout)
+    report: dict[str, Any] = json.loads(done.stdout)
+    return report
 
 
-def figures(found: dict[str, object]) -> dict[str, float]:
+def figures(found: dict[str, Any]) -> dict[str, float]:
     latency = found["latency_ms"]
     return {
         "requests/s": found["requests_per_s"],

@@ -2,19 +2,22 @@
 
 from collections.abc import Callable, Sequence
 from pathlib import Path
+from typing import Any
 
 import numpy as np
 import pytest
+from numpy.typing import NDArray
 
 from ringserve.core.tensor import DType, TensorSpec
 from ringserve.engine.probe import Probe, Prober
 from ringserve.engine.runs import TimedRuns
-from ringserve.engine.runtime import CPU, Array, Runtime
+from ringserve.engine.runtime import CPU, Argument, Array, Runtime
 from ringserve.engine.specs import read_inputs, read_outputs
 from tests.support import models
 
 X = TensorSpec("x", DType.FP32, ("N", 4))
-Compute = Callable[..., Array]
+Numbers = NDArray[Any]
+Compute = Callable[..., object]
 
 
 class Computed:
@@ -26,9 +29,9 @@ class Computed:
 
     def run(self, _: Sequence[str], feed: dict[str, Array]) -> list[Array]:
         self.rows_seen.append(len(next(iter(feed.values()))))
-        return [self.compute(**feed)]
+        return [np.asarray(self.compute(**feed))]
 
-    def get_inputs(self) -> list[object]:
+    def get_inputs(self) -> list[Argument]:
         return []
 
     get_outputs = get_inputs
@@ -100,7 +103,7 @@ def test_a_sum_in_another_order_is_no_flaw_and_hides_none(scale: float) -> None:
     first = (generator.standard_normal((784, 1024)) / 28).astype(np.float32)
     second = (generator.standard_normal((1024, 1000)) / 32).astype(np.float32)
 
-    def compute(x: Array) -> Array:
+    def compute(x: Numbers) -> object:
         # A single row adds its columns from the other end: what another kernel for one row may do.
         order = slice(None, None, -1) if len(x) == 1 else slice(None)
         hidden = np.maximum(x[:, order] @ first[order], 0)
@@ -121,7 +124,7 @@ def test_a_flaw_that_shows_at_max_batch_alone_is_found() -> None:
 
 
 def test_a_flaw_in_the_last_row_alone_is_found() -> None:
-    def compute(x: Array) -> Array:
+    def compute(x: Numbers) -> object:
         y = x.copy()
         y[31:] += 1
         return y
@@ -130,14 +133,14 @@ def test_a_flaw_in_the_last_row_alone_is_found() -> None:
 
 
 def test_a_flaw_at_one_item_size_alone_is_found() -> None:
-    def compute(x: Array) -> Array:
+    def compute(x: Numbers) -> object:
         return x.mean(axis=1) + (x.shape[1] != 5) * len(x)
 
     assert prove([TensorSpec("x", DType.FP32, ("N", "seq"))], compute)
 
 
 def test_a_dimension_that_takes_one_size_only_cannot_be_proved() -> None:
-    def compute(x: Array) -> Array:
+    def compute(x: Numbers) -> object:
         if x.shape[1] != 3:
             raise ValueError("three channels")
         return x.mean(axis=(1, 2))
@@ -147,7 +150,7 @@ def test_a_dimension_that_takes_one_size_only_cannot_be_proved() -> None:
 
 
 def test_dimensions_that_need_different_sizes_are_tried_in_mixtures() -> None:
-    def compute(x: Array) -> Array:
+    def compute(x: Numbers) -> object:
         if x.shape[1] >= x.shape[2]:
             raise ValueError("wide only")
         return x.mean(axis=(1, 2))
@@ -156,7 +159,7 @@ def test_dimensions_that_need_different_sizes_are_tried_in_mixtures() -> None:
 
 
 def test_a_model_that_accepts_nothing_has_no_probe() -> None:
-    def compute(x: Array) -> Array:
+    def compute(x: Numbers) -> object:
         raise ValueError(f"not {x}")
 
     assert prove([X], compute) is None
@@ -188,7 +191,7 @@ def test_an_unsteady_model_is_found() -> None:
 
 @pytest.mark.parametrize(("low", "high"), [(0, 1), (1, 2), (0, 9), (0, 50), (0, 0)])
 def test_whole_numbers_stay_in_the_range_that_the_model_accepts(low: int, high: int) -> None:
-    def compute(ids: Array) -> Array:
+    def compute(ids: Numbers) -> object:
         if not ((ids >= low) & (ids <= high)).all():
             raise ValueError("out of range")
         return ids.mean(axis=1)
@@ -198,7 +201,7 @@ def test_whole_numbers_stay_in_the_range_that_the_model_accepts(low: int, high: 
 
 
 def test_inputs_with_ranges_of_their_own_are_widened_apart() -> None:
-    def compute(ids: Array, kind: Array) -> Array:
+    def compute(ids: Numbers, kind: Numbers) -> object:
         if ids.max() > 1000 or kind.max() > 1:
             raise ValueError("out of range")
         return (ids + kind).mean(axis=1)
@@ -230,7 +233,7 @@ def test_a_slow_model_is_proved_in_six_runs_and_every_row_still_counts() -> None
 
     for bad in range(1, 32):
 
-        def compute(x: Array, bad: int = bad) -> Array:
+        def compute(x: Numbers, bad: int = bad) -> object:
             y = x.copy()
             y[bad : bad + 1] += 1
             return y

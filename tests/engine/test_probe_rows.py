@@ -5,6 +5,7 @@ import pytest
 
 from ringserve.core.tensor import DType, TensorSpec
 from ringserve.engine.probe_rows import (
+    Sizes,
     candidate_sizes,
     item_shape,
     make_row,
@@ -45,13 +46,14 @@ def test_a_model_without_open_dimensions_has_one_size() -> None:
 def test_items_too_big_to_try_are_left_out() -> None:
     volume = TensorSpec("v", DType.FP32, ("N", "a", "b", "c", "d"))
     assert all(np.prod(item_shape(volume, sizes)) <= 2**20 for sizes in candidate_sizes([volume]))
-    others = list(other_sizes([volume], dict.fromkeys("abcd", 5)))
+    fives: Sizes = {"a": 5, "b": 5, "c": 5, "d": 5}
+    others = list(other_sizes([volume], fives))
     assert others
     assert all(np.prod(item_shape(volume, sizes)) <= 2**20 for sizes in others)
 
 
 def test_other_sizes_differ_everywhere_first_and_then_in_one_dimension() -> None:
-    sizes = {"h": 5, "w": 8}
+    sizes: Sizes = {"h": 5, "w": 8}
     others = list(other_sizes([IMAGE], sizes))
     assert others[0] == {"h": 16, "w": 16}
     assert {"h": 5, "w": 16} in others
@@ -74,7 +76,7 @@ def test_an_input_without_a_batch_axis_keeps_its_whole_shape() -> None:
 
 def test_rows_differ_in_magnitude_by_five_orders() -> None:
     recipe = next(recipes([IMAGE]))
-    sizes = {"h": 8, "w": 8}
+    sizes: Sizes = {"h": 8, "w": 8}
     largest = [np.abs(make_row([IMAGE], sizes, recipe, number)["x"]).max() for number in range(8)]
     assert max(largest) / min(largest) > 1e5
 

@@ -9,7 +9,7 @@ import pytest
 from ringserve.core.signature import Result, Signature, TensorLayout
 from ringserve.core.tensor import DType, TensorSpec
 from ringserve.engine.run_plan import RunPlan
-from ringserve.engine.runtime import CPU, Array, Runtime, Session
+from ringserve.engine.runtime import CPU, Argument, Array, Runtime, Session
 from ringserve.engine.specs import read_outputs
 from ringserve.errors import ModelFailed
 from tests.support import models
@@ -119,7 +119,7 @@ class Fixed:
     def run(self, _: Sequence[str], __: dict[str, Array]) -> list[Array]:
         return [self.answer]
 
-    def get_inputs(self) -> list[object]:
+    def get_inputs(self) -> list[Argument]:
         return []
 
     get_outputs = get_inputs

@@ -1,12 +1,13 @@
 """A session's inputs and outputs are described, refused or left out with a line."""
 
+from collections.abc import Sequence
 from dataclasses import dataclass, field
 from pathlib import Path
 
 import pytest
 
 from ringserve.core.tensor import DType, TensorSpec
-from ringserve.engine.runtime import CPU, Runtime, Session
+from ringserve.engine.runtime import CPU, Array, Runtime, Session
 from ringserve.engine.specs import read_inputs, read_outputs, why_not_batched
 from ringserve.errors import UsageError
 from tests.support import models
@@ -16,7 +17,7 @@ from tests.support import models
 class Argument:
     name: str
     type: str
-    shape: list[int | str | None]
+    shape: Sequence[int | str | None]
 
 
 @dataclass
@@ -35,7 +36,8 @@ class Described:
     def get_providers(self) -> list[str]:
         return []
 
-    run: object = None
+    def run(self, output_names: Sequence[str], input_feed: dict[str, Array]) -> list[Array]:
+        raise AssertionError(f"run for {output_names} of {list(input_feed)}")
 
 
 def opened(path: Path) -> Session:

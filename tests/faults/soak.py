@@ -13,6 +13,7 @@ import socket
 import tempfile
 import time
 from collections.abc import Callable
+from functools import partial
 from pathlib import Path
 
 from rich.console import Console
@@ -71,8 +72,12 @@ def _soak(up: Server, seconds: float, progress: Progress) -> tuple[dict[str, flo
         fault(up)
         faults[fault.__name__.strip("_")] = faults.get(fault.__name__.strip("_"), 0) + 1
         pause = time.monotonic() + chance.uniform(*PAUSE_S)
-        until(lambda pause=pause: time.monotonic() > pause and _whole(up), up.log, 60.0)
+        until(partial(_rested, up, pause), up.log, 60.0)
     return first, faults
+
+
+def _rested(up: Server, until_s: float) -> bool:
+    return time.monotonic() > until_s and _whole(up)
 
 
 def _kill(up: Server) -> None:

@@ -40,6 +40,7 @@ import itertools
 import time
 from collections.abc import Callable
 from pathlib import Path
+from typing import Any
 
 import numpy as np
 import onnx
@@ -132,7 +133,7 @@ def failing_on_value(path: Path) -> Path:
         _node("Add", ["x", "x"], ["twice"]),
         _node("Add", ["twice", "nothing"], ["y"]),
     ]
-    constants = {
+    constants: dict[str, np.ndarray] = {
         "first": np.array([0], np.int64),
         "limit": np.array(1e6, np.float32),
         "table": np.zeros(1, np.float32),
@@ -328,7 +329,7 @@ def _loop(path: Path, trips: int) -> Path:
         _node("Mul", ["top", "zero"], ["nothing"]),
         _node("Add", ["x", "nothing"], ["y"]),
     ]
-    constants = {
+    constants: dict[str, np.ndarray] = {
         "w": np.full((128, 128), 1 / 128, np.float32),
         "trips": np.array(trips, np.int64),
         "zero": np.array(0, np.float32),
@@ -360,7 +361,7 @@ def _float(name: str, shape: Shape) -> ValueInfoProto:
     return helper.make_tensor_value_info(name, FLOAT, shape)
 
 
-def _node(op: str, inputs: list[str], outputs: list[str], **attributes: object) -> NodeProto:
+def _node(op: str, inputs: list[str], outputs: list[str], **attributes: Any) -> NodeProto:  # noqa: ANN401 - each operator takes others
     return helper.make_node(op, inputs, outputs, **attributes)
 
 

@@ -11,8 +11,15 @@ TEXT = {".py", ".md", ".toml", ".txt", ".svg", ".json", ".yaml", ".yml", ".lua",
 
 
 def is_ours(path: Path) -> bool:
-    """Whether a person wrote it: no cache, no build product."""
-    return not any(part == "__pycache__" or part.endswith(".egg-info") for part in path.parts)
+    """Whether a person wrote it: no cache, no build product, no data that a tool left here."""
+    made = any(part == "__pycache__" or part.endswith(".egg-info") for part in path.parts)
+    return not made and not is_data(path)
+
+
+def is_data(path: Path) -> bool:
+    """Whether a file is no text, told as git does: by a zero byte near its start."""
+    with path.open("rb") as file:
+        return b"\0" in file.read(8000)
 
 
 @cache
