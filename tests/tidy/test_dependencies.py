@@ -18,7 +18,8 @@ def locked(name: str) -> dict[str, str]:
 def test_the_package_imports_only_what_it_declares() -> None:
     """An import of what the development environment happens to hold would fail in an empty one."""
     declared = tomllib.loads((ROOT / "pyproject.toml").read_text())["project"]["dependencies"]
-    known = {REQUIREMENT.match(line)[0] for line in declared} | sys.stdlib_module_names | {"ringserve"}  # type: ignore[index]
+    packages = {REQUIREMENT.match(line)[0].replace("-", "_") for line in declared}  # type: ignore[index]
+    known = packages | sys.stdlib_module_names | {"ringserve"}
     assert [
         f"{shown(path)} imports {name}"
         for path in package_files()
