@@ -8,7 +8,7 @@ from pathlib import Path
 
 import pytest
 
-SUBCOMMANDS = ["worker", "gateway", "up", "bench", "diagnose", "config"]
+SUBCOMMANDS = ["worker", "gateway", "up", "restart", "bench", "diagnose", "config"]
 
 
 def ringserve(*words: str, **variables: str) -> subprocess.CompletedProcess[str]:

@@ -52,14 +52,16 @@ def _worker(port: str, name: str, model: str, supervisor_fd: int | None, **flags
     return run_worker(resolved.settings, int(port), name, Path(model), supervisor_fd)
 
 
-def _gateway(workers: tuple[str, ...], supervisor_fd: int | None, **flags: str | None) -> int:
+def _gateway(
+    workers: tuple[str, ...], supervisor_fd: int | None, listen_fd: int | None, **flags: str | None
+) -> int:
     resolved = _resolved("gateway", flags)
     check_workers(workers)
     from ringserve.gateway.main import run_gateway
     from ringserve.observe.logs import set_up_logs
 
     set_up_logs(resolved.settings.log_level, "gateway")
-    return run_gateway(resolved.settings, list(workers), supervisor_fd)
+    return run_gateway(resolved.settings, list(workers), supervisor_fd, listen_fd)
 
 
 def _up(model: str | None, **flags: str | None) -> int:
@@ -70,6 +72,13 @@ def _up(model: str | None, **flags: str | None) -> int:
 
     set_up_logs(resolved.settings.log_level, "up")
     return run_up(resolved.settings, Path(model) if model is not None else digits_path())
+
+
+def _restart(**flags: str | None) -> int:
+    resolved = _resolved("up", flags)
+    from ringserve.fleet.ask_restart import ask_restart
+
+    return ask_restart(resolved.settings.port)
 
 
 def _config(command: str, as_json: bool, **flags: str | None) -> int:
@@ -114,6 +123,7 @@ def _command(
 
 
 _SUPERVISOR = click.Option(["--supervisor-fd"], type=int, hidden=True)
+_LISTEN = click.Option(["--listen-fd"], type=int, hidden=True)
 _WORKERS = GroupedOption(
     ["--workers"],
     multiple=True,
@@ -158,7 +168,12 @@ _command(
     _gateway,
     "Route requests to workers.",
     pages.GATEWAY,
-    [click.Argument(["workers"], nargs=-1, metavar="WORKER..."), _SUPERVISOR, *setting_options("gateway")],
+    [
+        click.Argument(["workers"], nargs=-1, metavar="WORKER..."),
+        _SUPERVISOR,
+        _LISTEN,
+        *setting_options("gateway"),
+    ],
 )
 _command(
     "up",
@@ -166,6 +181,13 @@ _command(
     "Start workers and a gateway here, and look after them.",
     pages.UP,
     [click.Argument(["model"], required=False), *setting_options("up")],
+)
+_command(
+    "restart",
+    _restart,
+    "Renew the processes of a running `up`, one after another.",
+    pages.RESTART,
+    [option for option in setting_options("up") if option.name in {"port", "config"}],
 )
 _command(
     "bench",

@@ -44,6 +44,9 @@ CRASH_LOOP_WINDOW_S = 60.0
 ORPHAN_GRACE_S = 5.0
 """How much longer than its drain a child whose `up` is gone may take before it ends itself."""
 
+ROLL_WAIT_MAX_S = 600.0
+"""How long a rolling restart waits for one step: a new process that serves, or the others to serve again."""
+
 
 @dataclass(frozen=True, slots=True)
 class Limit:
@@ -79,3 +82,9 @@ LIMITS = (
     Limit("A child's stay after `up` is gone", ORPHAN_GRACE_S, "s beyond its drain", "it ends at once"),
 )
 """All of the above, with what happens when they are reached."""
+    Limit(
+        "One step of a rolling restart",
+        ROLL_WAIT_MAX_S,
+        "s",
+        "the restart ends with one line; what serves keeps serving",
+    ),

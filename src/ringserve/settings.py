@@ -109,6 +109,15 @@ class Settings:
         unit="port",
         high=65535,
     )
+    gateways: int = _flag(
+        1,
+        _FLEET,
+        ("up",),
+        "How many gateways to start; they share the port.",
+        unit="processes",
+        low=1,
+        high=64,
+    )
     worker_host: str = _flag("127.0.0.1", _FLEET, ("up",), "The address the workers listen on.")
 
     max_batch: int = _flag(

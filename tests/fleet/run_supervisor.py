@@ -1,6 +1,7 @@
 """Runs a supervisor over stand-in children: run_supervisor.py FOLDER GATEWAY WORKER... (behaviours).
 
-The limits are shortened through the environment (LIMITS, JSON), so that a test need not wait for minutes.
+The limits are shortened through the environment (LIMITS, JSON), so that a test need not wait for minutes;
+GATEWAYS says how many gateways of that behaviour there are.
 """
 
 import json
@@ -11,8 +12,9 @@ from pathlib import Path
 from ringserve import limits
 from ringserve.errors import UsageError
 from ringserve.fleet.child import Child
+from ringserve.fleet.crew import Crew
 from ringserve.fleet.report import show_fleet
-from ringserve.fleet.stop_order import StopOrder
+from ringserve.fleet.roll import Limits
 from ringserve.fleet.supervisor import Supervisor
 from ringserve.observe.logs import set_up_logs
 
@@ -30,12 +32,15 @@ def child(name: str, behaviour: str) -> Child:
 
 
 set_up_logs("info", "up")
-gateway = child("gateway", behaviours[0])
+number_of_gateways = int(os.environ.get("GATEWAYS", "1"))
+gateways = [
+    child(f"gateway{'_' + str(number) if number_of_gateways > 1 else ''}", behaviours[0])
+    for number in range(1, number_of_gateways + 1)
+]
 workers = [child(f"worker_{number}", behaviour) for number, behaviour in enumerate(behaviours[1:], 1)]
-order = StopOrder(float(os.environ.get("STOP_S", "20")), float(os.environ.get("STOP_S", "20")))
-supervisor = Supervisor(
-    workers, gateway, os.environ, order, lambda: show_fleet([*workers, gateway], ["next"])
-)
+stop_s = float(os.environ.get("STOP_S", "20"))
+crew = Crew(workers, gateways, os.environ)
+supervisor = Supervisor(crew, Limits(stop_s, stop_s), lambda: show_fleet(crew.placed, ["next"]))
 try:
     sys.exit(supervisor.run())
 except UsageError as error:

@@ -28,12 +28,15 @@ lives = Path(notes).read_text().count("start") if Path(notes).exists() else 0
 note("start")
 beat = Beat(int(fd), 0.5)
 beat.start()
-if behaviour == "usage" or (behaviour == "usage later" and lives):
+if {"usage": True, "usage later": lives > 0, "usage second": lives == 1}.get(behaviour, False):
     told = beat.fatal("the model is no model; name another")
     sys.exit(2 if told else 3)
-if behaviour == "crash" or (behaviour == "crash once" and not lives):
+crashes = {"crash": True, "crash once": lives == 0, "crash second": lives == 1}
+if crashes.get(behaviour, False):
     os.kill(os.getpid(), signal.SIGKILL)
 beat.beat("starting", healthy=False)
+if {"slow to be ready": True, "slow to be ready again": lives > 0}.get(behaviour, False):
+    asked.wait(0.5)
 if behaviour == "with a process of its own":
     helper = subprocess.Popen([sys.executable, "-c", "import threading; threading.Event().wait()"])
     note(f"helper {helper.pid}")

@@ -1,3 +1,4 @@
+import socket
 from dataclasses import replace
 from pathlib import Path
 
@@ -22,7 +23,14 @@ def test_defaults_are_left_out() -> None:
     assert worker_command(UP, 8001, "worker_1", MODEL)[2:] == [
         *["ringserve", "worker", "8001", "worker_1", "m.onnx", "--workers-here", "3"]
     ]
-    assert gateway_command(UP, ["a:1", "b:2"], 8000)[2:] == ["ringserve", "gateway", "a:1", "b:2"]
+
+
+def test_a_gateway_is_told_its_port_and_the_socket_it_inherits() -> None:
+    with socket.create_server(("127.0.0.1", 0)) as listening:
+        port, number = listening.getsockname()[1], listening.fileno()
+        line = gateway_command(UP, ["a:1", "b:2"], listening)
+    told = ["--port", str(port), "--listen-fd", str(number)]
+    assert line[2:] == ["ringserve", "gateway", "a:1", "b:2", *told]
 
 
 @given(
@@ -39,12 +47,14 @@ def test_a_child_reads_back_the_settings_it_was_given(**changed: float | str) ->
     worker = resolve("worker", flags(line, 3), {}).settings
     shared = {"max_batch": up.max_batch, "max_wait_ms": up.max_wait_ms, "drain_timeout_s": up.drain_timeout_s}
     assert worker == Settings(**shared, host=up.worker_host, workers_here=up.workers)  # type: ignore[arg-type]
-    gateway = resolve("gateway", flags(gateway_command(up, ["a:1"], 7000), 1), {}).settings
+    with socket.create_server(("127.0.0.1", 0)) as listening:
+        gateway = resolve("gateway", flags(gateway_command(up, ["a:1"], listening), 1), {}).settings
+        port = listening.getsockname()[1]
     own = {
         "host": up.host,
         "max_body_mb": up.max_body_mb,
         "drain_timeout_s": up.drain_timeout_s,
-        "port": 7000,
+        "port": port,
     }
     assert gateway == replace(defaults_for("gateway"), **own)  # type: ignore[arg-type]
 

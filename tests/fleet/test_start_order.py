@@ -15,10 +15,10 @@ def test_the_gateway_waits_until_every_worker_has_bound_its_port() -> None:
     order, fleet = StartOrder(), workers(3)
     for worker in fleet:
         order.look(fleet, 1.0)
-        assert not order.gateway_may_start
+        assert not order.gateways_may_start
         worker.beat("starting", False, 1.0)
     order.look(fleet, 1.0)
-    assert order.gateway_may_start
+    assert order.gateways_may_start
     assert order.next_wake() is None
 
 
@@ -27,17 +27,17 @@ def test_a_worker_that_died_is_not_waited_for() -> None:
     fleet[0].beat("starting", False, 1.0)
     fleet[1].died(1.0, usage_error=False)
     order.look(fleet, 1.0)
-    assert order.gateway_may_start
+    assert order.gateways_may_start
 
 
 def test_a_straggler_is_waited_for_only_so_long() -> None:
     order, fleet = StartOrder(), workers(2)
     fleet[0].beat("ready", True, 5.0)
     order.look(fleet, 5.0)
-    assert not order.gateway_may_start
+    assert not order.gateways_may_start
     assert order.next_wake() == 5.0 + STRAGGLER_WAIT_S
     order.look(fleet, 5.0 + STRAGGLER_WAIT_S)
-    assert order.gateway_may_start
+    assert order.gateways_may_start
 
 
 def test_without_a_living_worker_there_is_nothing_to_route_to() -> None:
@@ -45,7 +45,7 @@ def test_without_a_living_worker_there_is_nothing_to_route_to() -> None:
     for worker in fleet:
         worker.died(1.0, usage_error=False)
     order.look(fleet, 1e6)
-    assert not order.gateway_may_start
+    assert not order.gateways_may_start
     assert order.next_wake() is None
 
 
@@ -55,7 +55,7 @@ def test_once_it_may_start_it_may_stay() -> None:
     order.look(fleet, 1.0)
     fleet[0].died(2.0, usage_error=False)
     order.look(fleet, 2.0)
-    assert order.gateway_may_start
+    assert order.gateways_may_start
 
 
 @pytest.mark.parametrize("fate", ["ready", "died", "given up", "died and started again"])

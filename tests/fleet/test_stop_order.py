@@ -7,13 +7,13 @@ from ringserve.fleet.stop_order import Step, StopOrder
 
 
 def look(order: StopOrder, now: float, gateway: bool, workers: bool) -> list[Step]:
-    return order.look(now, gateway_alive=gateway, workers_alive=workers)
+    return order.look(now, gateways_alive=gateway, workers_alive=workers)
 
 
-def test_the_gateway_drains_before_the_workers() -> None:
+def test_the_gateways_drain_before_the_workers() -> None:
     order = StopOrder(10.0, 5.0)
     assert order.next_wake() is None
-    assert look(order, 0.0, True, True) == [Step.TERMINATE_GATEWAY]
+    assert look(order, 0.0, True, True) == [Step.TERMINATE_GATEWAYS]
     assert look(order, 9.0, True, True) == []
     assert look(order, 9.0, False, True) == [Step.TERMINATE_WORKERS]
     assert order.next_wake() == 14.0
@@ -24,7 +24,7 @@ def test_the_gateway_drains_before_the_workers() -> None:
 def test_what_outstays_its_limit_is_killed_once() -> None:
     order = StopOrder(10.0, 5.0)
     look(order, 0.0, True, True)
-    assert look(order, 10.0, True, True) == [Step.KILL_GATEWAY]
+    assert look(order, 10.0, True, True) == [Step.KILL_GATEWAYS]
     assert look(order, 11.0, True, True) == []
     assert look(order, 11.0, False, True) == [Step.TERMINATE_WORKERS]
     assert look(order, 16.0, False, True) == [Step.KILL_WORKERS]
@@ -40,7 +40,7 @@ def test_a_second_request_kills_everything() -> None:
     order = StopOrder(10.0, 5.0)
     look(order, 0.0, True, True)
     order.kill_all()
-    assert look(order, 1.0, True, True) == [Step.KILL_GATEWAY, Step.KILL_WORKERS]
+    assert look(order, 1.0, True, True) == [Step.KILL_GATEWAYS, Step.KILL_WORKERS]
     assert look(order, 1.0, False, True) == []
     assert look(order, 1.0, False, False) == [Step.DONE]
 
@@ -72,13 +72,13 @@ def test_any_stop_ends_within_its_limits_and_in_order(
         new = look(order, now, gateway, workers)
         steps += new
         for step in new:
-            if step is Step.TERMINATE_GATEWAY and not deaf[0]:
+            if step is Step.TERMINATE_GATEWAYS and not deaf[0]:
                 ends[0] = now + lives[0]
             if step is Step.TERMINATE_WORKERS and not deaf[1]:
                 ends[1] = min(ends[1], now + lives[1])
             if step is Step.TERMINATE_WORKERS:
                 assert now >= ends[0]
-            if step is Step.KILL_GATEWAY:
+            if step is Step.KILL_GATEWAYS:
                 ends[0] = min(ends[0], now)
             if step is Step.KILL_WORKERS:
                 ends[1] = min(ends[1], now)

@@ -21,15 +21,18 @@ PROGRAM = Path(__file__).with_name("run_supervisor.py")
 class Fleet:
     """A running supervisor, what it says, and what its children noted."""
 
-    def __init__(self, folder: Path, behaviours: list[str], stop_s: float, limits: dict[str, float]) -> None:
+    def __init__(
+        self, folder: Path, behaviours: list[str], gateways: int, stop_s: float, limits: dict[str, float]
+    ) -> None:
         self.folder = folder
-        more = {"STOP_S": str(stop_s), "LIMITS": json.dumps(limits)}
+        more = {"STOP_S": str(stop_s), "GATEWAYS": str(gateways), "LIMITS": json.dumps(limits)}
         self.process = subprocess.Popen(
             [sys.executable, str(PROGRAM), str(folder), *behaviours],
             stdout=subprocess.PIPE,
             stderr=subprocess.STDOUT,
             text=True,
             env={**os.environ, **more},
+            start_new_session=True,  # without a terminal, from wherever the tests are run
         )
         self.lines: list[str] = []
         self._reader = threading.Thread(target=self._read)
@@ -89,10 +92,10 @@ Start = Callable[..., Fleet]
 def start(tmp_path: Path) -> Iterator[Start]:
     fleets: list[Fleet] = []
 
-    def begin(*behaviours: str, stop_s: float = 20.0, **limits: float) -> Fleet:
+    def begin(*behaviours: str, gateways: int = 1, stop_s: float = 20.0, **limits: float) -> Fleet:
         folder = tmp_path / str(len(fleets))
         folder.mkdir()
-        fleets.append(Fleet(folder, list(behaviours), stop_s, limits))
+        fleets.append(Fleet(folder, list(behaviours), gateways, stop_s, limits))
         return fleets[-1]
 
     yield begin
@@ -113,7 +116,7 @@ def test_one_table_shows_what_runs_where(start: Start) -> None:
     assert fleet.stop() == 0
 
 
-@pytest.mark.parametrize("number", [signal.SIGTERM, signal.SIGINT, signal.SIGHUP])
+@pytest.mark.parametrize("number", [signal.SIGTERM, signal.SIGINT])
 def test_a_stop_drains_the_gateway_and_then_the_workers(start: Start, number: int) -> None:
     fleet = up(start("good", "good", "good"))
     assert fleet.stop(number) == 0
@@ -182,6 +185,16 @@ def test_without_its_last_worker_the_rest_is_drained_and_the_status_is_1(start: 
     fleet = start("good", "crash", "crash", RESTART_BACKOFF_MAX_S=0.2)
     assert fleet.wait() == 1
     assert fleet.said("no worker is left: the rest is stopped")
+
+
+def test_a_gateway_that_is_given_up_leaves_the_others(start: Start) -> None:
+    fleet = up(start("usage later", "good", gateways=2))
+    os.kill(fleet.notes("gateway_2", "start")[0], signal.SIGKILL)
+    fleet.until(lambda: fleet.said("gateway_2 ended with status 2 and is given up"))
+    assert fleet.process.poll() is None
+    os.kill(fleet.notes("gateway_1", "start")[0], signal.SIGKILL)
+    assert fleet.wait() == 1
+    assert fleet.said("no gateway is left: the rest is stopped")
 
 
 def test_without_its_gateway_the_workers_are_drained_and_the_status_is_1(start: Start) -> None:

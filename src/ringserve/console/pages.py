@@ -56,26 +56,55 @@ error when the first worker is up; until then it answers 503. SIGTERM and Ctrl-C
 
 UP = Page(
     about="""\
-Starts workers and a gateway on this machine and looks after them: what dies or hangs is started
+Starts workers and gateways on this machine and looks after them: what dies or hangs is started
 again, after a wait that doubles; what dies again and again is given up, and the rest goes on.
 Nothing is left behind, even where this command itself is killed.
 
-Takes the flags of workers and gateway and hands them on. Ctrl-C or SIGTERM drains the gateway, then
-the workers; a second one kills them.
+All gateways share one listening socket, which this command holds: while one is started again, new
+connections go to the others, or wait. Takes the flags of workers and gateway and hands them on.
+
+Ctrl-C or SIGTERM drains the gateways, then the workers; a second one kills them. SIGHUP does the same
+where there is a terminal (it was closed); without one it renews all processes, as `ringserve restart`.
 """,
     arguments=(("MODEL", "The .onnx file; without it, the bundled model of handwritten digits."),),
     examples=(
         ("try it", "ringserve up"),
         ("a model of your own on five workers", "ringserve up model.onnx --workers 5"),
+        ("two gateways on one port", "ringserve up model.onnx --gateways 2"),
+        ("a new model file under the same name, without a pause", "ringserve restart"),
         ("settings from a file", "ringserve up model.onnx --config ringserve.toml"),
     ),
     ends=(
         ("0", "Stopped on request, and everything ended well."),
-        ("1", "The gateway or the last worker was given up, or something had to be killed when stopping."),
+        ("1", "The last gateway or worker was given up, or something had to be killed when stopping."),
         (
             "2",
             "A wrong flag, value or model, or a port already taken: one line says which and what mends it.",
         ),
+    ),
+)
+
+RESTART = Page(
+    about="""\
+Asks the `ringserve up` of this port to renew its processes one after another, under load: each worker
+answers what it has accepted and ends, and the next one's turn comes when its successor is ready and every
+gateway has a link to it; then each gateway, whose successor starts before it ends. Accepted requests
+are answered; keep-alive connections are closed with an answer.
+
+The new processes load the model file and the program anew; their flags stay, and `up` itself stays. A
+worker's successor needs its port, so a fleet of one worker answers 503 until that is ready. Where a new
+process does not become ready the restart ends, and the rest keeps serving. Interrupting this command
+does not stop the restart. Only the user who runs `up` can ask.
+""",
+    examples=(
+        ("a new model file was put in place", "ringserve restart"),
+        ("the fleet on another port", "ringserve restart --port 9000"),
+        ("the same by a signal, where `up` has no terminal", "kill -HUP PID"),
+    ),
+    ends=(
+        ("0", "All processes are new."),
+        ("1", "The restart ended early: one line says why."),
+        ("2", "A wrong flag, or no `ringserve up` of this user on that port."),
     ),
 )
 

@@ -18,11 +18,13 @@ class Said:
         state: "starting", "ready" or "draining"; empty in a last word.
         healthy: Whether it calls itself so.
         fatal: The sentence it ended with; empty in a beat.
+        incarnations: A worker's own; for a gateway, those of the workers it has links to.
     """
 
     state: str = ""
     healthy: bool = True
     fatal: str = ""
+    incarnations: frozenset[str] = frozenset()
 
 
 class LineReader:
@@ -99,5 +101,15 @@ def _said(line: bytes) -> Said | None:
     if isinstance(message.get("fatal"), str):
         return Said(fatal=message["fatal"])
     if isinstance(message.get("state"), str):
-        return Said(state=message["state"], healthy=message.get("healthy") is True)
+        return Said(
+            state=message["state"],
+            healthy=message.get("healthy") is True,
+            incarnations=_words(message.get("incarnations")),
+        )
     return None
+
+
+def _words(found: object) -> frozenset[str]:
+    return (
+        frozenset(word for word in found if isinstance(word, str)) if isinstance(found, list) else frozenset()
+    )

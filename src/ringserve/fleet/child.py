@@ -22,21 +22,39 @@ class Child:
         model: The model's name; empty for a gateway.
         policy: Decides about its starts and its end.
         fatal: The sentence of its last life, where it ended by a usage error.
+        incarnations: What it last said: a worker its own, a gateway those of the workers it has links to.
     """
 
     def __init__(
-        self, name: str, role: str, address: str, command: Sequence[str], *, model: str = ""
+        self,
+        name: str,
+        role: str,
+        address: str,
+        command: Sequence[str],
+        *,
+        model: str = "",
+        inherits: Sequence[int] = (),
     ) -> None:
-        """Describe it; nothing is started."""
+        """Describe it; nothing is started. `inherits` are descriptors that it gets under the same numbers."""
         self.name = name
         self.role = role
         self.address = address
         self.model = model
         self.policy = RestartPolicy(0.0)
         self.fatal = ""
+        self.incarnations: frozenset[str] = frozenset()
         self._command = tuple(command)
+        self._inherits = tuple(inherits)
         self._process: subprocess.Popen[bytes] | None = None
         self._channel: Channel | None = None
+
+    def successor(self, now: float) -> Child:
+        """Describe another one that is to take its place; its first start is due now."""
+        child = Child(
+            self.name, self.role, self.address, self._command, model=self.model, inherits=self._inherits
+        )
+        child.policy = RestartPolicy(now)
+        return child
 
     @property
     def alive(self) -> bool:
@@ -68,20 +86,21 @@ class Child:
                 command,
                 stdin=subprocess.DEVNULL,
                 env=dict(environment),
-                pass_fds=[channel.child_fd],
+                pass_fds=[channel.child_fd, *self._inherits],
                 start_new_session=True,
             )
         except OSError:
             channel.close()
             raise
         channel.give_away()
-        self._channel, self.fatal = channel, ""
+        self._channel, self.fatal, self.incarnations = channel, "", frozenset()
 
     def read(self) -> list[Said]:
         """Read what it said since the last time; a last word is kept in `fatal`."""
         said = self._channel.read() if self._channel is not None else []
         for line in said:
             self.fatal = line.fatal or self.fatal
+            self.incarnations = line.incarnations or (self.incarnations if line.fatal else frozenset())
         return [line for line in said if line.state]
 
     def terminate(self) -> None:

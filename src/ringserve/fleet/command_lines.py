@@ -2,6 +2,7 @@
 
 from __future__ import annotations
 
+import socket
 import sys
 from collections.abc import Mapping
 from dataclasses import fields, replace
@@ -31,15 +32,17 @@ def worker_command(settings: Settings, port: int, name: str, model: Path) -> lis
     return [*_OWN_PROGRAM, "worker", str(port), name, str(model), *_flags("worker", own)]
 
 
-def gateway_command(settings: Settings, workers: list[str], port: int) -> list[str]:
-    """Give the command line of the gateway.
+def gateway_command(settings: Settings, workers: list[str], listening: socket.socket) -> list[str]:
+    """Give the command line of a gateway.
 
     Args:
         settings: Those of `up`.
         workers: The workers' addresses, HOST:PORT.
-        port: Its port, chosen where the settings leave it open.
+        listening: The socket it inherits; its port is named as well, for whoever reads `ps`.
     """
-    return [*_OWN_PROGRAM, "gateway", *workers, *_flags("gateway", replace(settings, port=port))]
+    own = replace(settings, port=listening.getsockname()[1])
+    inherit = ["--listen-fd", str(listening.fileno())]
+    return [*_OWN_PROGRAM, "gateway", *workers, *_flags("gateway", own), *inherit]
 
 
 def child_environment(environment: Mapping[str, str]) -> dict[str, str]:

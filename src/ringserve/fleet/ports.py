@@ -1,4 +1,4 @@
-"""Checking, before anything is started, that the children will be able to listen."""
+"""Taking the gateways' port, and checking, before anything is started, that the workers will get theirs."""
 
 from __future__ import annotations
 
@@ -7,19 +7,20 @@ import socket
 from collections.abc import Iterable
 
 from ringserve.errors import UsageError
+from ringserve.net.listening import BACKLOG
 from ringserve.settings import Settings
 
 _PORT_MAX = 65535
 _ANY = {"0.0.0.0": "127.0.0.1", "::": "::1", "": "127.0.0.1"}  # noqa: S104 (compared with, not bound)
 
 
-def choose_ports(settings: Settings) -> tuple[int, list[int]]:
-    """Check that the gateway's and the workers' ports are free, or choose free ones where 0 is asked for.
+def take_ports(settings: Settings) -> tuple[socket.socket, list[int]]:
+    """Listen on the gateways' port and find the workers'; free ones where 0 is asked for.
 
-    Between this look and the child's own bind somebody else may take a port; then the child says so.
+    The workers bind theirs themselves; somebody else may take one before, and then the worker says so.
 
     Returns:
-        The gateway's port and the workers'.
+        The socket that all gateways share, which the caller closes, and the workers' ports.
 
     Raises:
         UsageError: A port is taken, not allowed, out of range or used twice, or a host is unknown.
@@ -36,8 +37,16 @@ def choose_ports(settings: Settings) -> tuple[int, list[int]]:
         )
     gateway = (settings.host, settings.port, "--port")
     rest = [(settings.worker_host, port, "--base-port") for port in wanted]
-    port, *ports = _bind_all([gateway, *rest])
-    return port, ports
+    listening, *bound = _bind_all([gateway, *rest])
+    ports = [one.getsockname()[1] for one in bound]
+    for one in bound:
+        one.close()
+    try:
+        listening.listen(BACKLOG)  # only now does another socket that is merely bound show as a conflict
+    except OSError as error:
+        listening.close()
+        raise UsageError(_refusal(error, *gateway)) from error
+    return listening, ports
 
 
 def reachable(host: str, port: int) -> str:
@@ -46,16 +55,17 @@ def reachable(host: str, port: int) -> str:
     return f"[{host}]:{port}" if ":" in host else f"{host}:{port}"
 
 
-def _bind_all(wanted: Iterable[tuple[str, int, str]]) -> list[int]:
-    """Bind all at the same time, so that no free port is chosen twice, and let go."""
+def _bind_all(wanted: Iterable[tuple[str, int, str]]) -> list[socket.socket]:
+    """Bind all at the same time, so that no free port is chosen twice."""
     sockets: list[socket.socket] = []
     try:
         for host, port, flag in wanted:
             sockets.append(_bind(host, port, flag))
-        return [bound.getsockname()[1] for bound in sockets]
-    finally:
+    except UsageError:
         for bound in sockets:
             bound.close()
+        raise
+    return sockets
 
 
 def _bind(host: str, port: int, flag: str) -> socket.socket:

@@ -11,7 +11,13 @@ Theory of operation. A child is in one of these phases; the shell reports what i
     any living  --died-->                GIVEN_UP   the death that makes a crash loop, or a usage error: its
                                                     cause is in the command line, so another start cannot help
 
-A child that drains because somebody else asked it to goes the same way: it beats until it dies.
+A child that drains because a stranger asked it to goes the same way: it beats until it dies. One that was
+asked by us, so that a new process takes its place, goes another::
+
+    STARTING, READY  --leave-->  LEAVING
+    LEAVING  --died-->           WAITING    the next start is due at once; this death makes no crash loop
+    LEAVING  --due: KILL-->      KILLED     it did not end within its limit
+    WAITING, GIVEN_UP  --renew-->  WAITING  due at once: somebody asks for it, who may have mended the cause
 """
 
 from __future__ import annotations
@@ -28,6 +34,7 @@ class Phase(enum.Enum):
     WAITING = "waiting"
     STARTING = "starting"
     READY = "ready"
+    LEAVING = "draining"
     KILLED = "killed"
     GIVEN_UP = "given up"
 
@@ -57,11 +64,18 @@ class RestartPolicy:
         self._ready_since: float | None = None
         self._unhealthy_since: float | None = None
         self._deaths: deque[float] = deque(maxlen=limits.CRASH_LOOP_DEATHS)
+        self._leave_by = now
+        self._leave_limit_s = 0.0
 
     @property
     def alive(self) -> bool:
         """Whether there is a process."""
-        return self.phase in {Phase.STARTING, Phase.READY, Phase.KILLED}
+        return self.phase in {Phase.STARTING, Phase.READY, Phase.LEAVING, Phase.KILLED}
+
+    @property
+    def been_ready(self) -> bool:
+        """Whether the process of this life, or of the last one, ever was ready."""
+        return self._ready_since is not None
 
     def wait_s(self, now: float) -> float:
         """How long until the next start; 0 where none is waited for."""
@@ -89,9 +103,24 @@ class RestartPolicy:
         elif self._unhealthy_since is None:
             self._unhealthy_since = now
 
+    def leave(self, now: float, limit_s: float) -> None:
+        """Note that the process was asked to drain and make room; it is killed when it takes longer."""
+        assert self.phase in {Phase.STARTING, Phase.READY}
+        self.phase, self._leave_by, self._leave_limit_s = Phase.LEAVING, now + limit_s, limit_s
+
+    def renew(self, now: float) -> None:
+        """Make the next start due at once, with a clean record."""
+        assert not self.alive
+        self.phase, self.reason, self._start_at = Phase.WAITING, "", now
+        self._backoff_s = limits.RESTART_BACKOFF_FIRST_S
+        self._deaths.clear()
+
     def died(self, now: float, *, usage_error: bool) -> None:
         """Note that the process ended; afterwards it waits for its next start or is given up."""
         assert self.alive
+        if self.phase is Phase.LEAVING:
+            self.phase, self._start_at = Phase.WAITING, now
+            return
         if self._ready_since is not None and now - self._ready_since >= limits.RESTART_GOOD_LIFE_S:
             self._backoff_s = limits.RESTART_BACKOFF_FIRST_S
         self._deaths.append(now)
@@ -110,6 +139,8 @@ class RestartPolicy:
         """Say what is to be done now. KILL is said once for each life."""
         if self.phase is Phase.WAITING:
             return Action.START if now >= self._start_at else Action.NONE
+        if self.phase is Phase.LEAVING:
+            return self._due_leaving(now)
         if self.phase not in {Phase.STARTING, Phase.READY}:
             return Action.NONE
         if now >= self._last_beat + self._silence_max_s:
@@ -125,12 +156,20 @@ class RestartPolicy:
         """Say when `due` may have something new to say if nothing happens; None for never."""
         if self.phase is Phase.WAITING:
             return self._start_at
+        if self.phase is Phase.LEAVING:
+            return self._leave_by
         if self.phase not in {Phase.STARTING, Phase.READY}:
             return None
         wake = self._last_beat + self._silence_max_s
         if self._unhealthy_since is not None:
             wake = min(wake, self._unhealthy_since + limits.UNHEALTHY_MAX_S)
         return wake
+
+    def _due_leaving(self, now: float) -> Action:
+        if now < self._leave_by:
+            return Action.NONE
+        self.phase, self.reason = Phase.KILLED, f"did not end within {self._leave_limit_s:g} s"
+        return Action.KILL
 
     @property
     def _silence_max_s(self) -> float:

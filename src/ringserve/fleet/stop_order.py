@@ -2,8 +2,8 @@
 
 Theory of operation::
 
-    GATEWAY   it was asked to drain; the workers still answer what it has accepted
-    WORKERS   the gateway has ended; the workers were asked to drain
+    GATEWAYS  they were asked to drain; the workers still answer what they have accepted
+    WORKERS   the gateways have ended; the workers were asked to drain
     DONE      all have ended
 
 Each stage has a time limit, after which what is left of it is killed. `kill_all` (a second Ctrl-C) kills
@@ -18,8 +18,8 @@ import enum
 class Step(enum.Enum):
     """What the shell is to do."""
 
-    TERMINATE_GATEWAY = "terminate gateway"
-    KILL_GATEWAY = "kill gateway"
+    TERMINATE_GATEWAYS = "terminate gateways"
+    KILL_GATEWAYS = "kill gateways"
     TERMINATE_WORKERS = "terminate workers"
     KILL_WORKERS = "kill workers"
     DONE = "done"
@@ -27,21 +27,21 @@ class Step(enum.Enum):
 
 class _Stage(enum.Enum):
     BEFORE = 0
-    GATEWAY = 1
+    GATEWAYS = 1
     WORKERS = 2
 
 
 class StopOrder:
     """Leads a fleet through its stop."""
 
-    def __init__(self, gateway_limit_s: float, workers_limit_s: float) -> None:
+    def __init__(self, gateways_limit_s: float, workers_limit_s: float) -> None:
         """Begin before anything was asked to stop.
 
         Args:
-            gateway_limit_s: How long the gateway may take.
-            workers_limit_s: How long the workers may take after it.
+            gateways_limit_s: How long the gateways may take.
+            workers_limit_s: How long the workers may take after them.
         """
-        self._gateway_limit_s = gateway_limit_s
+        self._gateways_limit_s = gateways_limit_s
         self._workers_limit_s = workers_limit_s
         self._stage = _Stage.BEFORE
         self._kill_at = 0.0
@@ -52,20 +52,20 @@ class StopOrder:
         """Give up draining: the next `look` kills what is left."""
         self._at_once = True
 
-    def look(self, now: float, *, gateway_alive: bool, workers_alive: bool) -> list[Step]:
+    def look(self, now: float, *, gateways_alive: bool, workers_alive: bool) -> list[Step]:
         """Say what is to be done now, given who still lives."""
-        if not gateway_alive and not workers_alive:
+        if not gateways_alive and not workers_alive:
             return [Step.DONE]
         if self._at_once:
             self._at_once, self._stage, self._killed = False, _Stage.WORKERS, True
-            return [Step.KILL_GATEWAY, Step.KILL_WORKERS]
-        if self._stage is _Stage.BEFORE and gateway_alive:
-            return self._enter(_Stage.GATEWAY, now + self._gateway_limit_s, Step.TERMINATE_GATEWAY)
-        if self._stage is not _Stage.WORKERS and not gateway_alive:
+            return [Step.KILL_GATEWAYS, Step.KILL_WORKERS]
+        if self._stage is _Stage.BEFORE and gateways_alive:
+            return self._enter(_Stage.GATEWAYS, now + self._gateways_limit_s, Step.TERMINATE_GATEWAYS)
+        if self._stage is not _Stage.WORKERS and not gateways_alive:
             return self._enter(_Stage.WORKERS, now + self._workers_limit_s, Step.TERMINATE_WORKERS)
         if now >= self._kill_at and not self._killed:
             self._killed = True
-            return [Step.KILL_GATEWAY if self._stage is _Stage.GATEWAY else Step.KILL_WORKERS]
+            return [Step.KILL_GATEWAYS if self._stage is _Stage.GATEWAYS else Step.KILL_WORKERS]
         return []
 
     def next_wake(self) -> float | None:

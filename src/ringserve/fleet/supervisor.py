@@ -1,21 +1,23 @@
-"""The loop of `up`: waits for beats, deaths and signals, and does what the policies say.
+"""The loop of `up`: waits for beats, deaths, signals and questions, and does what the policies say.
 
-Every decision is made elsewhere: `restart_policy` (one child), `start_order`, `stop_order`. One turn reads
-what the children said, then buries the dead, then acts; in this order, so that after a stop of `up` itself
-(Ctrl-Z) the waiting beats are counted before silence is.
+Every decision is made elsewhere: `restart_policy` (one child), `start_order`, `stop_order`, `roll_order`. One
+turn reads what the children said, then buries the dead, then acts; in this order, so that after a stop of
+`up` itself (Ctrl-Z) the waiting beats are counted before silence is.
 """
 
 from __future__ import annotations
 
 import logging
-import selectors
 import signal
 import time
-from collections.abc import Callable, Mapping, Sequence
+from collections.abc import Callable
 
 from ringserve.errors import UsageError
 from ringserve.fleet.child import Child
+from ringserve.fleet.control import Control
+from ringserve.fleet.crew import Crew
 from ringserve.fleet.restart_policy import Action, Phase
+from ringserve.fleet.roll import Limits, Roll
 from ringserve.fleet.signals import Signals
 from ringserve.fleet.start_order import StartOrder, settled
 from ringserve.fleet.stop_order import Step, StopOrder
@@ -31,35 +33,29 @@ class Supervisor:
     """Starts, watches, restarts and stops the children of one `up`."""
 
     def __init__(
-        self,
-        workers: Sequence[Child],
-        gateway: Child,
-        environment: Mapping[str, str],
-        stop_order: StopOrder,
-        when_up: Callable[[], None],
+        self, crew: Crew, drain_limits: Limits, when_up: Callable[[], None], control: Control | None = None
     ) -> None:
         """Take the fleet; nothing is started before `run`.
 
         Args:
-            workers: At least one.
-            gateway: Started once the workers are.
-            environment: What the children inherit.
-            stop_order: How long a stop may take.
+            crew: The children.
+            drain_limits: How long they may take to drain.
             when_up: Called once, when everything is ready (or has failed and is retried).
+            control: Where a restart is asked for, besides by signal.
         """
-        self._workers = tuple(workers)
-        self._gateway = gateway
-        self._children = (*self._workers, gateway)
-        self._environment = environment
+        self._crew = crew
+        self._drain_limits = drain_limits
         self._when_up = when_up
+        self._control = control
         self._start_order = StartOrder()
-        self._stop_order = stop_order
+        self._stop_order = StopOrder(drain_limits.gateway_s, drain_limits.worker_s)
+        self._roll: Roll | None = None
         self._up = False
         self._stopping = False
         self._status = 0
         self._failure: str | None = None
         self._stops_seen = 0
-        self._selector = selectors.DefaultSelector()
+        self._restarts_seen = 0
 
     def run(self) -> int:
         """Run the fleet until it is stopped or cannot go on.
@@ -72,62 +68,66 @@ class Supervisor:
             UsageError: A child could not start: its sentence.
         """
         with Signals() as signals:
-            self._selector.register(signals, selectors.EVENT_READ)
             try:
                 while not self._turn(signals, time.monotonic()):
                     self._wait(signals)
             finally:
-                self._leave_nothing()
+                self._crew.leave_nothing()
         if self._failure:
             raise UsageError(self._failure)
         return self._status
 
     def _turn(self, signals: Signals, now: float) -> bool:
         """Do everything that is due; True when all is over."""
-        for child in self._children:
-            self._hear(child, now)
-        for child in self._children:
-            self._bury(child, now)
+        for child in self._crew.hear(now):
+            if self._up:
+                _log.info("%s is ready again", child.name)
+        for child, status in self._crew.bury():
+            self._buried(child, status, now)
         if signals.stops > self._stops_seen:
             self._asked_to_stop(signals.stops)
+        self._look_for_restarts(signals, now)
         if not self._stopping:
             self._carry_on(now)
         # Giving up may just have begun the stop, which then must not wait for the next event.
         return self._stopping and self._stop(now)
 
     def _carry_on(self, now: float) -> None:
-        self._start_order.look([worker.policy for worker in self._workers], now)
-        for child in self._children:
-            if child is not self._gateway or self._start_order.gateway_may_start:
+        self._start_order.look([worker.policy for worker in self._crew.workers], now)
+        for child in self._crew.everyone:
+            if child.role != "gateway" or self._start_order.gateways_may_start:
                 self._act(child, now)
         self._look_whether_up()
+        if self._roll is not None:
+            self._roll.turn(now)
+            if self._roll.is_over:
+                self._end_roll(self._roll.failure)
 
-    def _hear(self, child: Child, now: float) -> None:
-        for said in child.read():
-            was = child.policy.phase
-            child.policy.beat(said.state, said.healthy, now)
-            if self._up and child.policy.phase is Phase.READY and was is not Phase.READY:
-                _log.info("%s is ready again", child.name)
-        channel = child.channel
-        if channel is not None and channel.ended and channel.fileno() in self._selector.get_map():
-            self._selector.unregister(channel)  # an end of file stays readable: the loop would spin
-
-    def _bury(self, child: Child, now: float) -> None:
-        status = child.reap()
-        if status is None:
-            return
-        self._forget_channel(child)
-        was = child.policy.phase
-        child.policy.died(now, usage_error=status == _STATUS_USAGE)
+    def _buried(self, child: Child, status: int, now: float) -> None:
+        policy, was = child.policy, child.policy.phase
+        usage_error = status == _STATUS_USAGE
+        # One that was still starting may not have had its handler yet.
+        fine = status == 0 or (status == -signal.SIGTERM and not policy.been_ready)
+        policy.died(now, usage_error=usage_error)
         if self._stopping:
-            # One that was still starting may not have had its handler yet.
-            fine = status == 0 or (status == -signal.SIGTERM and was is Phase.STARTING)
             self._status = self._status or (0 if fine else 1)
-            return
-        if status == _STATUS_USAGE and not self._up:
+        elif child in self._crew.beside:
+            self._crew.beside.remove(child)
+            self._tell_end_of_leaver(child, how_it_ended(status), fine=fine)
+        elif was is Phase.LEAVING:
+            self._tell_end_of_leaver(child, how_it_ended(status), fine=fine)
+        elif usage_error and not self._up:
             self._cannot_start(child)
-            return
-        self._tell_death(child, how_it_ended(status), now)
+        else:
+            self._tell_death(child, how_it_ended(status), now)
+
+    def _tell_end_of_leaver(self, child: Child, how: str, *, fine: bool) -> None:
+        if fine:
+            _log.info("%s has drained", child.name)
+        elif self._roll is not None:
+            self._roll.ended_badly(child, how)
+        else:
+            _log.warning("%s %s", child.name, how)
 
     def _tell_death(self, child: Child, how: str, now: float) -> None:
         if child.policy.phase is not Phase.GIVEN_UP:
@@ -136,10 +136,10 @@ class Supervisor:
             return
         reason = child.fatal or child.policy.reason
         _log.error("%s %s and is given up: %s", child.name, how, reason)
-        workers_left = any(worker.policy.phase is not Phase.GIVEN_UP for worker in self._workers)
-        if child is self._gateway or not workers_left:
-            _log.error("%s is left: the rest is stopped", "no gateway" if workers_left else "no worker")
-            self._status, self._stopping = 1, True
+        for role, children in (("gateway", self._crew.of_gateways), ("worker", self._crew.workers)):
+            if all(one.policy.phase is Phase.GIVEN_UP for one in children) and not self._stopping:
+                _log.error("no %s is left: the rest is stopped", role)
+                self._status, self._stopping = 1, True
 
     def _cannot_start(self, child: Child) -> None:
         """Stop everything; `run` then raises the child's sentence, or leaves it to what the child printed."""
@@ -158,20 +158,56 @@ class Supervisor:
     def _start(self, child: Child, now: float) -> None:
         child.policy.started(now)
         try:
-            child.start(self._environment)
+            self._crew.start(child)
         except OSError as error:
             child.policy.died(now, usage_error=False)
             self._tell_death(child, f"could not be started ({error.strerror or error})", now)
-            return
-        if child.channel is not None:
-            self._selector.register(child.channel, selectors.EVENT_READ)
 
     def _look_whether_up(self) -> None:
-        if self._up or self._stopping or self._gateway.policy.phase is not Phase.READY:
+        gateways = [gateway.policy for gateway in self._crew.gateways]
+        if self._up or self._stopping or not any(one.phase is Phase.READY for one in gateways):
             return
-        if settled([worker.policy for worker in self._workers]):
+        if settled([*gateways, *(worker.policy for worker in self._crew.workers)]):
             self._up = True
             self._when_up()
+
+    def _look_for_restarts(self, signals: Signals, now: float) -> None:
+        if signals.restarts > self._restarts_seen:
+            self._restarts_seen = signals.restarts
+            if refusal := self._begin_roll(now):
+                _log.warning("SIGHUP: %s", refusal)
+        if self._control is not None:
+            self._control.turn(lambda: self._begin_roll(now))
+
+    def _begin_roll(self, now: float) -> str:
+        """Begin a restart; returns why that cannot be."""
+        if self._stopping:
+            return "this fleet is being stopped"
+        if not self._up:
+            return "this fleet is still starting; ask again when it is up"
+        if self._roll is not None:
+            return "a restart is already under way"
+        self._roll = Roll(self._crew, self._drain_limits, self._tell, now)
+        _log.info("restarting %s", ", ".join(child.name for child in self._crew.placed))
+        note = ""
+        if len(self._crew.workers) == 1:
+            note = "there is one worker: requests get 503 until its successor is ready"
+            _log.warning("%s", note)
+        self._tell(of=len(self._crew.placed), note=note)
+        return ""
+
+    def _end_roll(self, failure: str) -> None:
+        self._roll = None
+        if failure:
+            _log.error("the restart has ended early: %s; what serves keeps serving", failure)
+        else:
+            _log.info("all were restarted")
+        if self._control is not None:
+            self._control.end(failure)
+
+    def _tell(self, **message: object) -> None:
+        if self._control is not None:
+            self._control.tell(**message)
 
     def _asked_to_stop(self, stops: int) -> None:
         if self._stopping:
@@ -181,10 +217,12 @@ class Supervisor:
 
     def _stop(self, now: float) -> bool:
         """Take the stop as far as it goes now; True when nothing is left."""
+        if self._roll is not None:
+            self._end_roll("this fleet is being stopped")
         steps = self._stop_order.look(
             now,
-            gateway_alive=self._gateway.alive,
-            workers_alive=any(worker.alive for worker in self._workers),
+            gateways_alive=any(gateway.alive for gateway in self._crew.of_gateways),
+            workers_alive=any(worker.alive for worker in self._crew.workers),
         )
         for step in steps:
             self._take(step)
@@ -195,9 +233,11 @@ class Supervisor:
         if step is Step.DONE:
             _log.log(logging.DEBUG if quiet else logging.INFO, "all have ended")
             return
-        of_gateway = step in {Step.TERMINATE_GATEWAY, Step.KILL_GATEWAY}
-        living = [child for child in ((self._gateway,) if of_gateway else self._workers) if child.alive]
-        kill = step in {Step.KILL_GATEWAY, Step.KILL_WORKERS}
+        self._crew.close_listening()
+        of_gateways = step in {Step.TERMINATE_GATEWAYS, Step.KILL_GATEWAYS}
+        children = self._crew.of_gateways if of_gateways else self._crew.workers
+        living = [child for child in children if child.alive]
+        kill = step in {Step.KILL_GATEWAYS, Step.KILL_WORKERS}
         names = ", ".join(child.name for child in living)
         if living and not quiet:
             _log.log(
@@ -212,42 +252,29 @@ class Supervisor:
     def _wait(self, signals: Signals) -> None:
         """Wait for something to do.
 
-        While all is well only signals (a child's death among them) wake us at once, and the beats are read
-        once a second: waking for each of them would cost ten times as much processor time.
+        While all is well only signals (a child's death among them) and questions wake us at once, and the
+        beats are read once a second: waking for each of them would cost ten times as much processor time.
         """
         timeout_s = self._timeout_s(time.monotonic())
-        if (
-            self._up
-            and not self._stopping
-            and all(child.policy.phase is Phase.READY for child in self._children)
-        ):
-            signals.wait(_QUIET_LOOK_S if timeout_s is None else min(timeout_s, _QUIET_LOOK_S))
+        others = self._control.filenos() if self._control is not None else []
+        if self._up and not self._stopping and self._roll is None and self._crew.is_calm():
+            timeout_s = _QUIET_LOOK_S if timeout_s is None else min(timeout_s, _QUIET_LOOK_S)
         else:
-            self._selector.select(timeout_s)
+            others += self._crew.channels()
+        signals.wait(others, timeout_s)
         signals.drain()
 
     def _timeout_s(self, now: float) -> float | None:
         if self._stopping:
             wakes = [self._stop_order.next_wake()]
         else:
-            started = self._children if self._start_order.gateway_may_start else self._workers
+            started = (
+                self._crew.everyone if self._start_order.gateways_may_start else list(self._crew.workers)
+            )
             wakes = [self._start_order.next_wake(), *(child.policy.next_wake() for child in started)]
+            if self._roll is not None:
+                wakes.append(self._roll.next_wake())
         return min((max(0.0, wake - now) for wake in wakes if wake is not None), default=None)
-
-    def _forget_channel(self, child: Child) -> None:
-        channel = child.channel
-        if channel is not None and channel.fileno() in self._selector.get_map():
-            self._selector.unregister(channel)
-        child.close_channel()
-
-    def _leave_nothing(self) -> None:
-        """Whatever happened above, no process and no socket stays."""
-        for child in self._children:
-            child.kill()
-            while child.alive and child.reap() is None:
-                time.sleep(0.001)  # a killed process ends within moments
-            self._forget_channel(child)
-        self._selector.close()
 
 
 def how_it_ended(status: int) -> str:

@@ -1,16 +1,19 @@
-"""`ringserve up`: workers and a gateway on this machine, supervised."""
+"""`ringserve up`: workers and gateways on this machine, supervised."""
 
 from __future__ import annotations
 
 import os
+import socket
 from pathlib import Path
 
 from ringserve.errors import UsageError
 from ringserve.fleet.child import Child
 from ringserve.fleet.command_lines import child_environment, gateway_command, worker_command
-from ringserve.fleet.ports import choose_ports, reachable
+from ringserve.fleet.control import open_control
+from ringserve.fleet.crew import Crew
+from ringserve.fleet.ports import reachable, take_ports
 from ringserve.fleet.report import show_fleet
-from ringserve.fleet.stop_order import StopOrder
+from ringserve.fleet.roll import Limits
 from ringserve.fleet.supervisor import Supervisor
 from ringserve.settings import Settings
 
@@ -34,25 +37,23 @@ def run_up(settings: Settings, model: Path) -> int:
         UsageError: The model or a port cannot be used, or a child could not start.
     """
     check_model(model)
-    port, worker_ports = choose_ports(settings)
+    listening, worker_ports = take_ports(settings)
     workers = [_worker(settings, model, number, at) for number, at in enumerate(worker_ports, 1)]
     addresses = [worker.address for worker in workers]
-    # The gateway is told the chosen port, so that it comes back on the same one.
-    command = gateway_command(settings, addresses, port)
-    gateway = Child("gateway", "gateway", reachable(settings.host, port), command)
-    hints = _hints(gateway.address, model, addresses)
+    gateways = _gateways(settings, addresses, listening)
+    hints = _hints(gateways[0].address, model, addresses)
     print(f"starting {len(workers)} worker{'s' * (len(workers) > 1)} with {model}", flush=True)  # noqa: T201
-    supervisor = Supervisor(
-        workers,
-        gateway,
-        child_environment(os.environ),
-        StopOrder(
-            settings.drain_grace_s + settings.drain_timeout_s + _MARGIN_S,
-            settings.drain_timeout_s + _MARGIN_S,
-        ),
-        lambda: show_fleet([*workers, gateway], hints),
+    limits = Limits(
+        gateway_s=settings.drain_grace_s + settings.drain_timeout_s + _MARGIN_S,
+        worker_s=settings.drain_timeout_s + _MARGIN_S,
     )
-    return supervisor.run()
+    crew = Crew(workers, gateways, child_environment(os.environ), listening)
+    control = open_control(listening.getsockname()[1])
+    try:
+        return Supervisor(crew, limits, lambda: show_fleet(crew.placed, hints), control).run()
+    finally:
+        if control is not None:
+            control.close()
 
 
 def check_model(model: Path) -> None:
@@ -73,6 +74,17 @@ def _worker(settings: Settings, model: Path, number: int, port: int) -> Child:
     name = f"worker_{number}"
     command = worker_command(settings, port, name, model)
     return Child(name, "worker", reachable(settings.worker_host, port), command, model=model.stem)
+
+
+def _gateways(settings: Settings, workers: list[str], listening: socket.socket) -> list[Child]:
+    """Describe the gateways; a single one needs no number."""
+    command = gateway_command(settings, workers, listening)
+    address = reachable(settings.host, listening.getsockname()[1])
+    numbers = [f"_{number}" for number in range(1, settings.gateways + 1)] if settings.gateways > 1 else [""]
+    return [
+        Child(f"gateway{number}", "gateway", address, command, inherits=[listening.fileno()])
+        for number in numbers
+    ]
 
 
 def _hints(gateway: str, model: Path, workers: list[str]) -> list[str]:

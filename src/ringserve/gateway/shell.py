@@ -120,6 +120,10 @@ class GatewayShell:
         """Workers with a link."""
         return sum(worker.link_up for worker in self.router.workers)
 
+    def incarnations(self) -> tuple[str, ...]:
+        """Those of the workers with a link."""
+        return tuple(worker.incarnation for worker in self.router.workers if worker.link_up)
+
     def pending(self) -> int:
         """Calls without an answer."""
         return self.router.pending

@@ -11,6 +11,7 @@ from uvicorn.server import ServerState
 
 from ringserve.net.app import build_app
 from ringserve.net.fast_path import HttpProtocol
+from ringserve.net.listening import BACKLOG, accept_waiting
 from ringserve.net.replies import default_headers, head_bytes
 
 if TYPE_CHECKING:
@@ -47,6 +48,7 @@ class Listener:
         self._id_count = 0
         self._server: asyncio.Server | None = None
         self._drain_began = 0.0
+        self._listening: socket.socket | None = None
         self.config = Config(
             build_app(self),
             http=HttpProtocol,
@@ -63,7 +65,9 @@ class Listener:
     async def start(self, listening: socket.socket) -> None:
         """Begin to accept connections."""
         loop = asyncio.get_running_loop()
-        self._server = await loop.create_server(lambda: HttpProtocol(self), sock=listening)
+        self._listening = listening
+        # create_server listens again: without the number it would cut the queue to its own default of 100.
+        self._server = await loop.create_server(lambda: HttpProtocol(self), sock=listening, backlog=BACKLOG)
 
     def new_request_id(self) -> str:
         """An id for a request that brought none."""
@@ -88,7 +92,8 @@ class Listener:
         """Accept no more connections, and tell the open ones to close with their next answer."""
         self.draining = True
         self._drain_began = now
-        if self._server is not None:
+        if self._server is not None and self._listening is not None:
+            waiting = accept_waiting(self._listening)
             self._server.close()
         for protocol in list(self.server_state.connections):
             protocol.shutdown()

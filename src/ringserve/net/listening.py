@@ -3,6 +3,7 @@
 from __future__ import annotations
 
 import errno
+import os
 import socket
 
 from ringserve.errors import UsageError
@@ -31,6 +32,36 @@ def bind(host: str, port: int) -> socket.socket:
         raise UsageError(f"cannot listen on {host} port {port}: {cause.strerror or cause}") from None
     listening.setblocking(False)
     return listening
+
+
+def inherited(descriptor: int) -> socket.socket:
+    """Take over a listening socket that the parent process handed down.
+
+    Raises:
+        UsageError: The descriptor is none, or does not listen.
+    """
+    try:
+        os.set_inheritable(descriptor, False)
+        listening = socket.socket(fileno=descriptor)
+        listens = listening.getsockopt(socket.SOL_SOCKET, socket.SO_ACCEPTCONN)
+    except OSError as cause:
+        raise UsageError(f"--listen-fd {descriptor}: no socket was handed down ({cause.strerror})") from None
+    if not listens:
+        raise UsageError(f"--listen-fd {descriptor}: the socket that was handed down does not listen")
+    listening.setblocking(False)
+    return listening
+
+
+def accept_waiting(listening: socket.socket) -> list[socket.socket]:
+    """Accept every connection that waits in the kernel's queue, without waiting for more."""
+    waiting: list[socket.socket] = []
+    try:
+        while True:
+            connection, _ = listening.accept()
+            connection.setblocking(False)
+            waiting.append(connection)
+    except OSError:  # the queue is empty, or there is no room for another descriptor
+        return waiting
 
 
 def url_of(host: str, listening: socket.socket) -> str:

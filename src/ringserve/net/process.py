@@ -34,6 +34,9 @@ if TYPE_CHECKING:
         def healthy(self) -> bool:
             """Whether nothing hangs."""
 
+        def incarnations(self) -> tuple[str, ...]:
+            """A worker's own incarnation; for a gateway, those of the workers it has links to."""
+
         def pending(self) -> int:
             """Calls without an answer."""
 
@@ -88,7 +91,7 @@ async def keep_house(part: Part, beat: Beat) -> None:
     swept_at = 0.0
     while True:
         now = monotonic()
-        beat.beat(part.state(), part.healthy())
+        beat.beat(part.state(), part.healthy(), part.incarnations())
         if now - swept_at >= SWEEP_S:
             swept_at = now
             part.listener.sweep(now)
@@ -99,7 +102,7 @@ async def drain(part: Part, settings: Settings) -> int:
     """The three steps of a drain; returns the exit status."""
     part.stop_being_ready()
     await asyncio.sleep(settings.drain_grace_s)
-    part.listener.close(monotonic())
+    await part.listener.close(monotonic())
     part.go_away()
     until = monotonic() + settings.drain_timeout_s
     while monotonic() < until:

@@ -46,16 +46,21 @@ class Beat:
                 target=self._watch, args=(self._socket,), name="supervisor-watch", daemon=True
             ).start()
 
-    def beat(self, state: str, healthy: bool) -> None:
+    def beat(self, state: str, healthy: bool, incarnations: tuple[str, ...] = ()) -> None:
         """Say how this process is. Never blocks: where the channel is full, the beat is dropped.
 
         Args:
             state: "starting", "ready" or "draining".
             healthy: False while a run lasts longer than it may.
+            incarnations: A worker's own; for a gateway, those of the workers it has links to. By them `up`
+                sees in a rolling restart that the gateways have a new worker.
         """
         if self._socket is None:
             return
-        line = self._unsent or _line({"state": state, "healthy": healthy})
+        message: dict[str, object] = {"state": state, "healthy": healthy}
+        if incarnations:
+            message["incarnations"] = incarnations
+        line = self._unsent or _line(message)
         try:
             # A flag and not a non-blocking socket: the watching thread blocks on the same one.
             sent = self._socket.send(line, socket.MSG_DONTWAIT)
@@ -98,7 +103,7 @@ class Beat:
         os._exit(1)
 
 
-def _line(message: dict[str, str | bool]) -> bytes:
+def _line(message: dict[str, object]) -> bytes:
     return json.dumps(message).encode() + b"\n"
 
 

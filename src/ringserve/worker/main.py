@@ -57,7 +57,7 @@ async def _serve(settings: Settings, listening: socket.socket, name: str, model:
                 shell.serve(loading.result())
                 tune_collector()
                 print(f"ringserve worker {name} ready on {url}", file=sys.stderr, flush=True)  # noqa: T201
-                beat.beat("ready", healthy=True)
+                beat.beat("ready", healthy=True, incarnations=shell.incarnations())
                 await stopping
             status = await drain(shell, settings)
         house.cancel()

@@ -175,6 +175,10 @@ class WorkerShell:
             limit_s = min(limit_s, settings.run_timeout_s)
         return self.node.oldest_run_s(monotonic()) <= limit_s
 
+    def incarnations(self) -> tuple[str, ...]:
+        """This process's own."""
+        return (self.incarnation,)
+
     def pending(self) -> int:
         """Calls without an answer."""
         return 0 if self._engine is None else self.node.pending
