@@ -63,7 +63,7 @@ class Listener:
         self._tell_time()
 
     async def start(self, listening: socket.socket) -> None:
-        """Begin to accept connections."""
+        """Begin to accept connections; other processes may listen on the same socket."""
         loop = asyncio.get_running_loop()
         self._listening = listening
         # create_server listens again: without the number it would cut the queue to its own default of 100.
@@ -88,8 +88,12 @@ class Listener:
             ):
                 protocol.transport.close()
 
-    def close(self, now: float) -> None:
-        """Accept no more connections, and tell the open ones to close with their next answer."""
+    async def close(self, now: float) -> None:
+        """Accept what waits and then no more; tell the open connections to close with their next answer.
+
+        A socket that is closed resets what waits in its queue. Where another process listens on the same
+        one, its queue stays, and what was taken from it here is answered here.
+        """
         self.draining = True
         self._drain_began = now
         if self._server is not None and self._listening is not None:
@@ -98,6 +102,9 @@ class Listener:
         for protocol in list(self.server_state.connections):
             protocol.shutdown()
 
+            loop = asyncio.get_running_loop()
+            for connection in waiting:
+                await loop.connect_accepted_socket(lambda: HttpProtocol(self), connection)
     @property
     def connections(self) -> int:
         """Open client connections."""
