@@ -47,8 +47,8 @@ class Listener:
         self._id_prefix = os.urandom(6).hex()
         self._id_count = 0
         self._server: asyncio.Server | None = None
-        self._drain_began = 0.0
         self._listening: socket.socket | None = None
+        self._drain_began = 0.0
         self.config = Config(
             build_app(self),
             http=HttpProtocol,
@@ -99,12 +99,12 @@ class Listener:
         if self._server is not None and self._listening is not None:
             waiting = accept_waiting(self._listening)
             self._server.close()
-        for protocol in list(self.server_state.connections):
-            protocol.shutdown()
-
             loop = asyncio.get_running_loop()
             for connection in waiting:
                 await loop.connect_accepted_socket(lambda: HttpProtocol(self), connection)
+        for protocol in list(self.server_state.connections):
+            protocol.shutdown()
+
     @property
     def connections(self) -> int:
         """Open client connections."""
