@@ -41,11 +41,11 @@ CRASH_LOOP_DEATHS = 5
 CRASH_LOOP_WINDOW_S = 60.0
 """The time within which CRASH_LOOP_DEATHS are counted."""
 
-ORPHAN_GRACE_S = 5.0
-"""How much longer than its drain a child whose `up` is gone may take before it ends itself."""
-
 ROLL_WAIT_MAX_S = 600.0
 """How long a rolling restart waits for one step: a new process that serves, or the others to serve again."""
+
+ORPHAN_GRACE_S = 5.0
+"""How much longer than its drain a child whose `up` is gone may take before it ends itself."""
 
 
 @dataclass(frozen=True, slots=True)
@@ -79,12 +79,12 @@ LIMITS = (
         "deaths",
         "it is given up with one line; the rest goes on",
     ),
-    Limit("A child's stay after `up` is gone", ORPHAN_GRACE_S, "s beyond its drain", "it ends at once"),
-)
-"""All of the above, with what happens when they are reached."""
     Limit(
         "One step of a rolling restart",
         ROLL_WAIT_MAX_S,
         "s",
         "the restart ends with one line; what serves keeps serving",
     ),
+    Limit("A child's stay after `up` is gone", ORPHAN_GRACE_S, "s beyond its drain", "it ends at once"),
+)
+"""All of the above, with what happens when they are reached."""
