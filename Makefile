@@ -59,6 +59,7 @@ bench-startup: .venv/dev.stamp
 docs: .venv/dev.stamp
 	$(BIN)/python -m ringserve.tools.settings_doc
 	$(BIN)/python -m ringserve.tools.flags_table
+	$(BIN)/python -m ringserve.tools.limits_table
 
 # The second resolution is bound by the first, so that running and testing never differ in a version.
 LOCK := $(BIN)/uv pip compile -q --universal --python-version 3.11 --generate-hashes --no-emit-index-url \

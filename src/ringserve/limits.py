@@ -13,6 +13,9 @@ FRAME_BYTES_MAX = 1 << 28
 PIPELINE_MAX = 256
 """Requests of one connection that are read but not yet answered, beyond those of one read of the socket."""
 
+BODY_RATE_MIN = 1 << 14
+"""Bytes a second that buy a request's body more time than `--body-timeout-s`."""
+
 BEAT_INTERVAL_S = 0.5
 """How often a child tells `up` how it is."""
 
@@ -67,6 +70,7 @@ LIMITS = (
         "requests",
         "it is not read from until half are answered",
     ),
+    Limit("Rate of a body beyond its time-out", BODY_RATE_MIN, "bytes/s", "408"),
     Limit("Silence of a running child of `up`", BEAT_SILENCE_MAX_S, "s", "it is killed and started again"),
     Limit("Silence of a starting child of `up`", START_SILENCE_MAX_S, "s", "it is killed and started again"),
     Limit("A worker of `up` unhealthy", UNHEALTHY_MAX_S, "s", "it is killed and started again"),
@@ -88,3 +92,28 @@ LIMITS = (
     Limit("A child's stay after `up` is gone", ORPHAN_GRACE_S, "s beyond its drain", "it ends at once"),
 )
 """All of the above, with what happens when they are reached."""
+
+FLAG_LIMITS = {
+    "max_batch": "the run is cut; the rest is in the next one",
+    "batch_timeout_ms": "the run is cut with what is there",
+    "cache_capacity": "the answer unused for longest is forgotten",
+    "cache_mb": "the answers unused for longest are forgotten",
+    "run_timeout_s": "the worker counts as hung: its requests move to others, it gets no new ones",
+    "max_queue": "429 with Retry-After; another worker is tried first where the retry budget allows",
+    "max_wait_ms": "429 with Retry-After; another worker is tried first where the retry budget allows",
+    "request_timeout_ms": "504; what was not started is not started",
+    "failure_threshold": "the circuit opens: the worker gets nothing",
+    "circuit_timeout_s": "one trial request at a time is let through",
+    "hang_timeout_s": "the worker's requests move to others, and its link is made anew",
+    "credit_items": "the next worker of the ring is taken; 429 where none has room",
+    "credit_mb": "the next worker of the ring is taken; 429 where none has room",
+    "max_body_mb": "413, refused from its header where it has one",
+    "max_connections": "503, and the connection is closed",
+    "max_header_kb": "431, and the connection is closed",
+    "header_timeout_s": "408, and the connection is closed",
+    "body_timeout_s": "408, and the connection is closed",
+    "keep_alive_s": "the idle connection is closed",
+    "drain_grace_s": "the listener closes",
+    "drain_timeout_s": "what is left gets 503, and the exit status is 1",
+}
+"""The flags that are limits, with what happens when they are reached."""

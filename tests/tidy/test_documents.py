@@ -2,17 +2,21 @@
 
 import re
 import struct
+from dataclasses import fields
 
 import pytest
 
 from ringserve.core.breaker import TRANSITIONS
-from ringserve.tools import flags_table, settings_doc
+from ringserve.limits import FLAG_LIMITS
+from ringserve.settings import Settings, flag_of
+from ringserve.tools import flags_table, limits_table, settings_doc
 from ringserve.wire import frames, records
 from tests.tidy.tree import ROOT
 
 DOCUMENTS = [*sorted(ROOT.glob("*.md")), *sorted((ROOT / "docs").glob("*.md"))]
 ARCHITECTURE = (ROOT / "docs" / "architecture.md").read_text()
 README = (ROOT / "README.md").read_text()
+RELIABILITY = (ROOT / "docs" / "reliability.md").read_text()
 
 
 def rows_under(title: str) -> list[list[str]]:
@@ -56,6 +60,30 @@ def test_the_generated_documents_are_those_of_today() -> None:
     """`make docs` writes them again."""
     assert (ROOT / "docs" / "configuration.md").read_text() == settings_doc.document()
     assert flags_table.filled(README) == README
+    assert limits_table.filled(RELIABILITY) == RELIABILITY
+
+
+def test_every_flag_that_bounds_something_is_in_the_table_of_limits() -> None:
+    bounds = {
+        spec.name
+        for spec in fields(Settings)
+        if spec.name.startswith(("max_", "credit_", "cache_"))
+        or spec.name.endswith(("_timeout_s", "_timeout_ms"))
+        if not flag_of(spec).choices
+    }
+    assert bounds - set(FLAG_LIMITS) == set()
+    assert set(FLAG_LIMITS) - {spec.name for spec in fields(Settings)} == set()
+
+
+def test_every_test_that_a_promise_names_exists() -> None:
+    named = re.findall(r"`(tests/[a-z_/]+\.py)(?:::(test_[a-z0-9_]+))?`", RELIABILITY)
+    assert named
+    missing = [
+        (path, name)
+        for path, name in named
+        if not (ROOT / path).exists() or f"def {name}" not in (ROOT / path).read_text()
+    ]
+    assert missing == []
 
 
 def test_every_link_to_a_file_leads_to_one() -> None:

@@ -7,6 +7,7 @@ from collections.abc import Iterator
 from pathlib import Path
 
 from ringserve.settings import COMMANDS, GROUPS, Flag, Value, default_of, fields_for, flag_of
+from ringserve.tools.marked_part import replace_part
 
 BEGIN = "<!-- flags: written by `make docs` -->\n"
 END = "<!-- end of flags -->\n"
@@ -24,11 +25,7 @@ def filled(document: str) -> str:
     Raises:
         ValueError: The marks are not there, one of each and in order.
     """
-    before, begin, rest = document.partition(BEGIN)
-    _, end, after = rest.partition(END)
-    if not (begin and end):
-        raise ValueError(f"the table's marks are missing: {BEGIN.strip()} and {END.strip()}")
-    return before + BEGIN + table() + END + after
+    return replace_part(document, BEGIN, table(), END)
 
 
 def _rows(group: str) -> Iterator[str]:
