@@ -56,7 +56,7 @@ def test_a_child_reads_back_the_settings_it_was_given(**changed: float | str) ->
         "drain_timeout_s": up.drain_timeout_s,
         "port": port,
     }
-    assert gateway == replace(defaults_for("gateway"), **own)  # type: ignore[arg-type]
+    assert gateway == replace(defaults_for("gateway"), **own)
 
 
 def test_a_child_inherits_none_of_our_variables() -> None:

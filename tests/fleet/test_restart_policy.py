@@ -41,10 +41,30 @@ class Life(RuleBasedStateMachine):
         self.policy.beat(state, healthy, self.now)
         assert self.policy.heard
 
+    @precondition(lambda self: self.policy.phase in {Phase.STARTING, Phase.READY})
+    @rule(limit_s=STEPS)
+    def it_is_asked_to_leave(self, limit_s: float) -> None:
+        self.policy.leave(self.now, limit_s)
+
+    @precondition(lambda self: not self.policy.alive)
+    @rule()
+    def somebody_wants_a_new_start(self) -> None:
+        self.policy.renew(self.now)
+        self.deaths.clear()
+        self.usage_error = False
+        assert self.policy.due(self.now) is Action.START
+        self.policy.started(self.now)
+        self.kills = 0
+
     @precondition(lambda self: self.policy.alive)
     @rule(usage_error=st.sampled_from([False, False, False, True]))
     def the_child_dies(self, usage_error: bool) -> None:
+        asked = self.policy.phase is Phase.LEAVING
         self.policy.died(self.now, usage_error=usage_error)
+        if asked:
+            assert self.policy.due(self.now) is Action.START
+            assert self.policy.wait_s(self.now) == 0
+            return
         self.deaths.append(self.now)
         self.usage_error = usage_error
         assert 0 <= self.policy.wait_s(self.now) <= limits.RESTART_BACKOFF_MAX_S
@@ -166,6 +186,29 @@ def test_only_a_ready_child_that_stays_unhealthy_is_killed(state: str, healthy: 
     for second in range(int(limits.UNHEALTHY_MAX_S) + 1):
         policy.beat(state, healthy, float(second))
     assert policy.due(limits.UNHEALTHY_MAX_S) is action
+
+
+def test_one_that_was_asked_to_leave_is_killed_when_it_stays() -> None:
+    policy = started()
+    policy.beat("ready", True, 1.0)
+    policy.leave(2.0, 5.0)
+    for second in range(3, 7):
+        policy.beat("draining", False, float(second))
+        assert policy.due(float(second)) is Action.NONE
+    assert policy.next_wake() == 7.0
+    assert policy.due(7.0) is Action.KILL
+    assert policy.reason == "did not end within 5 s"
+
+
+def test_one_that_was_given_up_starts_with_a_clean_record_when_renewed() -> None:
+    policy, now = started(), 0.0
+    policy.died(1.0, usage_error=True)
+    for _ in range(4):
+        now += 2.0
+        policy.renew(now) if policy.phase is Phase.GIVEN_UP else None
+        policy.started(now)
+        now += die_and_wait(policy, now)
+    assert policy.phase is Phase.WAITING
 
 
 def test_getting_well_in_time_is_forgiven() -> None:

@@ -1,0 +1,141 @@
+"""Several real gateways on one port: who answers, and what the death or the leaving of one costs."""
+
+from __future__ import annotations
+
+import os
+import signal
+import socket
+from collections import Counter
+from collections.abc import Iterator
+from pathlib import Path
+
+import pytest
+
+from ringserve.tools.processes import Process, ringserve_processes
+from tests.faults.crowd import Crowd, tally
+from tests.integration.servers import Connection, Server, Servers, infer_body, request, until
+from tests.support import models
+
+DIGITS = [0.0] * 64
+
+
+@pytest.fixture
+def servers(tmp_path: Path) -> Iterator[Servers]:
+    with Servers(tmp_path) as started:
+        yield started
+
+
+@pytest.fixture(scope="module")
+def model(tmp_path_factory: pytest.TempPathFactory) -> Path:
+    """A model whose runs take long enough that requests are in flight at any moment."""
+    return models.slow(tmp_path_factory.mktemp("model") / "slow.onnx", seconds=0.005)
+
+
+def gateways_of(server: Server) -> list[Process]:
+    own = [one for one in ringserve_processes() or [] if one.parent == server.process.pid]
+    return [one for one in own if one.role == "gateway"]
+
+
+def all_ready(server: Server, lines: int) -> Server:
+    server.wait_ready()
+    until(lambda: server.log().count("ready on") == lines, server.log)
+    return server
+
+
+def who_answers(server: Server) -> str:
+    """The part of a made request id that is different for each gateway."""
+    return str(server.infer(DIGITS).json["request_id"]).partition("-")[0]
+
+
+def test_all_gateways_answer_on_the_one_port(servers: Servers) -> None:
+    server = all_ready(servers.up("--gateways", "3"), lines=5)
+    seen: Counter[str] = Counter()
+
+    def look() -> bool:
+        connections = [server.connect() for _ in range(30)]
+        for connection in connections:
+            with connection:
+                seen[connection.ask(request(infer_body(DIGITS))).json["request_id"].partition("-")[0]] += 1
+        return len(seen) == 3
+
+    until(look, lambda: seen)
+    assert server.stop() == 0
+
+
+def test_the_port_of_a_fleet_is_taken_for_the_next_one(servers: Servers) -> None:
+    first = servers.up().wait_ready()
+    second = servers.up("--port", str(first.port))
+    assert second.wait() == 2
+    (line,) = second.log().splitlines()
+    assert f"port {first.port} on 127.0.0.1 is already taken" in line
+    assert first.infer(DIGITS).status == 200
+
+
+def test_a_killed_gateway_takes_only_what_was_in_flight_on_it(servers: Servers, model: Path) -> None:
+    server = all_ready(servers.up(str(model), "--gateways", "2"), lines=4)
+    crowd = Crowd(server.port, 20)
+    with crowd.running():
+        until(lambda: len(crowd.shots) > 200, lambda: len(crowd.shots))
+        os.kill(gateways_of(server)[0].pid, signal.SIGKILL)
+        began = len(crowd.shots)
+        until(lambda: server.log().count("ready on") == 5, server.log)
+        until(lambda: len(crowd.shots) > began + 200, lambda: len(crowd.shots))
+    found = tally(crowd.shots, model)
+    assert crowd.refused == 0
+    assert (found.wrong, found.refused) == (0, Counter())
+    assert 0 < found.lost <= crowd.clients
+    assert found.right == found.sent - found.lost
+
+
+def test_the_only_gateway_may_die_and_who_comes_meanwhile_waits(servers: Servers) -> None:
+    server = all_ready(servers.up(), lines=3)
+    os.kill(gateways_of(server)[0].pid, signal.SIGKILL)
+    assert [server.infer(DIGITS).status for _ in range(3)] == [200, 200, 200]
+    assert server.log().count("gateway ready on") == 2
+    assert server.stop() == 0
+
+
+def test_a_gateway_that_leaves_alone_leaves_the_queue_to_the_others(servers: Servers, model: Path) -> None:
+    server = all_ready(servers.up(str(model), "--gateways", "2"), lines=4)
+    crowd = Crowd(server.port, 20)
+    with crowd.running():
+        for pid in [gateway.pid for gateway in gateways_of(server)]:
+            before = len(crowd.shots)
+            until(lambda: len(crowd.shots) > before + 100, lambda: len(crowd.shots))  # noqa: B023
+            os.kill(pid, signal.SIGTERM)
+            until(lambda: pid not in {one.pid for one in gateways_of(server)}, server.log)  # noqa: B023
+            until(lambda: len(gateways_of(server)) == 2, server.log)
+    assert crowd.refused == 0
+    assert tally(crowd.shots, model).faultless()
+
+
+@pytest.mark.parametrize("alone", [True, False])
+def test_what_waits_in_the_queue_when_all_stops_is_answered(servers: Servers, alone: bool) -> None:
+    """The gateway is held so that the kernel accepts for it, then told to stop, then let go."""
+    if alone:
+        server = servers.start("up", "--port", "0", "--base-port", "0", "--workers", "1").wait_ready()
+    else:
+        server = all_ready(servers.up("--gateways", "2"), lines=4)
+    held = [gateway.pid for gateway in gateways_of(server)]
+    for pid in held:
+        os.kill(pid, signal.SIGSTOP)
+    waiting = [Connection(socket.create_connection((server.host, server.port))) for _ in range(20)]
+    for connection in waiting:
+        connection.send(request(infer_body(DIGITS)))
+    server.send_signal(signal.SIGTERM)
+    until(lambda: "draining gateway" in server.log(), server.log)
+    for pid in held:
+        os.kill(pid, signal.SIGCONT)
+    for connection in waiting:
+        with connection:
+            answer = connection.answer()
+            assert (answer.status, answer.headers.get("connection")) == (200, "close")
+            assert connection.is_closed_by_peer()
+    assert server.wait() == 0
+
+
+def test_a_descriptor_that_is_no_listening_socket_is_one_line(servers: Servers) -> None:
+    gateway = servers.start("gateway", "localhost:1", "--listen-fd", "0")
+    assert gateway.wait() == 2
+    (line,) = gateway.log().splitlines()
+    assert "--listen-fd 0" in line
