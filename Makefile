@@ -60,6 +60,7 @@ docs: .venv/dev.stamp
 	$(BIN)/python -m ringserve.tools.settings_doc
 	$(BIN)/python -m ringserve.tools.flags_table
 	$(BIN)/python -m ringserve.tools.limits_table
+	$(BIN)/python -m ringserve.tools.metrics_doc
 
 # The second resolution is bound by the first, so that running and testing never differ in a version.
 LOCK := $(BIN)/uv pip compile -q --universal --python-version 3.11 --generate-hashes --no-emit-index-url \

@@ -17,7 +17,7 @@ from ringserve.cli import main
 try:
     main(sys.argv[1:])
 except SystemExit as end:
-    heavy = {"numpy", "onnxruntime", "grpc", "ray"} & set(sys.modules)
+    heavy = {"numpy", "onnxruntime", "prometheus_client", "grpc", "ray"} & set(sys.modules)
     print(json.dumps([end.code or 0, sorted(heavy)]), file=sys.stderr)
 """
 

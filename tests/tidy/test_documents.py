@@ -9,7 +9,7 @@ import pytest
 from ringserve.core.breaker import TRANSITIONS
 from ringserve.limits import FLAG_LIMITS
 from ringserve.settings import Settings, flag_of
-from ringserve.tools import flags_table, limits_table, settings_doc
+from ringserve.tools import flags_table, limits_table, metrics_doc, settings_doc
 from ringserve.wire import frames, records
 from tests.tidy.tree import ROOT
 
@@ -59,6 +59,7 @@ def test_the_offsets_of_a_layout_are_those_of_its_struct(title: str, layout: str
 def test_the_generated_documents_are_those_of_today() -> None:
     """`make docs` writes them again."""
     assert (ROOT / "docs" / "configuration.md").read_text() == settings_doc.document()
+    assert (ROOT / "docs" / "metrics.md").read_text() == metrics_doc.document()
     assert flags_table.filled(README) == README
     assert limits_table.filled(RELIABILITY) == RELIABILITY
 

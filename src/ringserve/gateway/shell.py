@@ -13,6 +13,9 @@ from ringserve.errors import Draining, NoWorker
 from ringserve.net.listener import Listener
 from ringserve.net.pages import describe_model
 from ringserve.net.timer import Timer
+from ringserve.observe.catalogue.gateway import GATEWAY
+from ringserve.observe.catalogue.metric import Snapshot
+from ringserve.observe.catalogue.server import SERVER
 from ringserve.wire.infer_json import InferCodec
 
 if TYPE_CHECKING:
@@ -22,6 +25,7 @@ if TYPE_CHECKING:
     from ringserve.core.tensor import ModelSpec
     from ringserve.net.backend import Page
     from ringserve.net.link_client import LinkClient
+    from ringserve.observe.catalogue.roles import Snapshots
     from ringserve.settings import Settings
 
 log = logging.getLogger(__name__)
@@ -55,6 +59,11 @@ class GatewayShell:
         self._timer.start()
 
     # Backend
+
+    def metrics(self, now: float) -> Snapshots:
+        """What `GET /metrics` shows."""
+        server = self.listener.statistics("gateway", self.state(), self.healthy())
+        return [Snapshot(SERVER, server), Snapshot(GATEWAY, self.router.statistics(now))]
 
     def codec(self) -> InferCodec:
         """The codec of the model the fleet serves."""

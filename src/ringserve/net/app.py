@@ -16,6 +16,7 @@ from starlette.routing import Route
 from ringserve.core.call import Call
 from ringserve.errors import ServeError, TooLarge
 from ringserve.net.deadline_header import HEADER, deadline_of
+from ringserve.net.metrics_page import metrics_route
 from ringserve.net.replies import error_body, headers_of
 
 if TYPE_CHECKING:
@@ -63,6 +64,7 @@ def build_app(listener: Listener) -> Starlette:
             return _error(error)
 
     routes = [Route(path, _page(page), methods=["GET"]) for path, page in backend.pages.items()]
+    routes.append(metrics_route(backend))
     routes.append(Route("/infer", infer, methods=["POST"]))
     return Starlette(routes=routes, exception_handlers={HTTPException: _http_error, Exception: _crash})
 

@@ -9,6 +9,7 @@ if TYPE_CHECKING:
     from collections.abc import Callable, Mapping
 
     from ringserve.core.call import Call
+    from ringserve.observe.catalogue.roles import Snapshots
     from ringserve.wire.infer_json import InferCodec
 
     Page = Callable[[], tuple[int, dict[str, object]]]
@@ -26,6 +27,9 @@ class Backend(Protocol):
     @property
     def pages(self) -> Mapping[str, Page]:
         """What `GET` of each path answers."""
+
+    def metrics(self, now: float) -> Snapshots:
+        """What `GET /metrics` shows."""
 
     def codec(self) -> InferCodec:
         """The codec of the model now served.

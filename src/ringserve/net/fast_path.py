@@ -27,6 +27,7 @@ from ringserve.errors import BadRequest, ServeError, TooLarge
 from ringserve.limits import PIPELINE_MAX
 from ringserve.net.deadline_header import deadline_of
 from ringserve.net.http_call import HttpCall, Reply
+from ringserve.net.outcomes import LEFT
 from ringserve.net.read_flow import ReadFlow
 from ringserve.net.replies import error_body, response
 from ringserve.wire.hello import PROTOCOL
@@ -66,6 +67,7 @@ class HttpProtocol(HttpToolsProtocol):
         self._replies: deque[Reply] = deque()
         self._calls: dict[Reply, HttpCall] = {}
         self._body: list[bytes] | None = None
+        self.url = b""
         self._ended = False
         self._refused = False
         self._chunk_size = 0
@@ -100,6 +102,7 @@ class HttpProtocol(HttpToolsProtocol):
         self._replies.clear()
         self._refused = self._ended = True
         for call in calls.values():
+            call.reply.counts[LEFT] += 1
             self._backend.cancel(call)
         if isinstance(self.cycle, _Busy):
             self.cycle = cast("Any", None)
@@ -245,7 +248,7 @@ class HttpProtocol(HttpToolsProtocol):
 
     def _accept(self, body: bytes) -> None:
         now = self.active_at
-        reply = Reply(not self.parser.should_keep_alive())
+        reply = Reply(not self.parser.should_keep_alive(), self._listener.hot_paths[self.url])
         self._replies.append(reply)
         try:
             deadline = deadline_of(self._timeout, now, self._backend.request_timeout_s)
@@ -272,6 +275,7 @@ class HttpProtocol(HttpToolsProtocol):
 
     def _settle(self, reply: Reply, status: int, body: bytes, error: ServeError | None) -> None:
         reply.done = (status, body, error)
+        reply.counts[status] += 1
         replies = self._replies
         out = []
         while replies and replies[0].done is not None:
@@ -380,7 +384,7 @@ class HttpProtocol(HttpToolsProtocol):
         self._refused = True
         self._in_head = False
         self._body = None
-        reply = Reply(close=True)
+        reply = Reply(close=True, counts=self._listener.outcomes.of_url(self.url))
         self._replies.append(reply)
         if (cycle := self._ordinary_cycle()) is not None:
             cycle.keep_alive = False  # its answer is on the way and must not be cut; it closes then

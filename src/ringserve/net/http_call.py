@@ -19,13 +19,15 @@ class Reply:
     Attributes:
         done: The answer's status, body and error, once it is there.
         close: Whether the connection closes after it.
+        counts: Where its outcome is counted.
     """
 
-    __slots__ = ("close", "done")
+    __slots__ = ("close", "counts", "done")
 
-    def __init__(self, close: bool) -> None:
+    def __init__(self, close: bool, counts: list[int]) -> None:
         """Keep the place."""
         self.close = close
+        self.counts = counts
         self.done: tuple[int, bytes, ServeError | None] | None = None
 
 

@@ -103,7 +103,7 @@ class LinkServer(asyncio.Protocol):
             log.warning("a link was closed: %s", error)
             self._transport.close()
             return
-        self._host.flush(now)
+        self._host.flush(monotonic())  # what was queued meanwhile would else seem cut before it was queued
         if self._out:
             self.flush()
 

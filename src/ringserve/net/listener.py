@@ -9,10 +9,14 @@ from typing import TYPE_CHECKING
 from uvicorn.config import Config
 from uvicorn.server import ServerState
 
+from ringserve.core.histogram import LATENCY_BOUNDS_S, Histogram
 from ringserve.net.app import build_app
 from ringserve.net.fast_path import HttpProtocol
 from ringserve.net.listening import BACKLOG, accept_waiting
+from ringserve.net.metrics_page import PATH as METRICS
+from ringserve.net.outcomes import Counted, Outcomes
 from ringserve.net.replies import default_headers, head_bytes
+from ringserve.observe.catalogue.server import ServerStatistics
 
 if TYPE_CHECKING:
     import socket
@@ -30,9 +34,10 @@ class Listener:
 
     Attributes:
         draining: Whether answers tell the client to close.
+        outcomes: How requests ended.
+        hot_paths: The routes of the fast path, with their counts.
+        loop_lag: How late the event loop came to its timers, in seconds.
     """
-
-    hot_paths = frozenset({b"/infer"})
 
     def __init__(self, settings: Settings, backend: Backend) -> None:
         """Prepare to serve; `start` begins."""
@@ -42,6 +47,9 @@ class Listener:
         self.connections_max = settings.max_connections
         self.draining = False
         self.server_state = ServerState()
+        self.outcomes = Outcomes((*backend.pages, METRICS, "/infer"))
+        self.hot_paths = {b"/infer": self.outcomes.of("/infer")}
+        self.loop_lag = Histogram(LATENCY_BOUNDS_S)
         self._keep_alive_s = settings.keep_alive_s
         self._header_timeout_s = settings.header_timeout_s
         self._id_prefix = os.urandom(6).hex()
@@ -50,7 +58,7 @@ class Listener:
         self._listening: socket.socket | None = None
         self._drain_began = 0.0
         self.config = Config(
-            build_app(self),
+            Counted(build_app(self), self.outcomes),
             http=HttpProtocol,
             ws="none",
             lifespan="off",
@@ -109,6 +117,20 @@ class Listener:
     def connections(self) -> int:
         """Open client connections."""
         return len(self.server_state.connections)
+
+    def statistics(self, role: str, state: str, healthy: bool) -> ServerStatistics:
+        """What the process shows whose listener it is."""
+        return ServerStatistics(
+            role=role,
+            state=state,
+            healthy=healthy,
+            requests=self.outcomes.statistics(),
+            connections=self.connections,
+            connections_max=self.connections_max,
+            body_bytes_max=self.body_max,
+            head_bytes_max=self.head_max,
+            loop_lag=self.loop_lag.statistics(),
+        )
 
     def _tell_time(self) -> None:
         headers = default_headers()

@@ -95,7 +95,9 @@ async def keep_house(part: Part, beat: Beat) -> None:
         if now - swept_at >= SWEEP_S:
             swept_at = now
             part.listener.sweep(now)
+        slept_at = monotonic()
         await asyncio.sleep(BEAT_INTERVAL_S)
+        part.listener.loop_lag.observe(max(0.0, monotonic() - slept_at - BEAT_INTERVAL_S))
 
 
 async def drain(part: Part, settings: Settings) -> int:

@@ -15,10 +15,14 @@ from ringserve.core.router.worker_state import Hello
 from ringserve.core.run_place import RunPlace
 from ringserve.core.signatures import Signatures
 from ringserve.errors import Draining, NotReady, ServeError
+from ringserve.limits import LINKS_MAX
 from ringserve.net.link_server import LinkServer
 from ringserve.net.listener import Listener
 from ringserve.net.pages import describe_model
 from ringserve.net.timer import Timer
+from ringserve.observe.catalogue.metric import Snapshot
+from ringserve.observe.catalogue.server import SERVER
+from ringserve.observe.catalogue.worker import WORKER, WorkerStatistics
 from ringserve.wire import records
 from ringserve.wire.hello import encode_worker_hello
 from ringserve.wire.infer_json import InferCodec
@@ -32,10 +36,12 @@ if TYPE_CHECKING:
     from ringserve.core.signature import Result
     from ringserve.engine.session import Engine
     from ringserve.net.backend import Page
+    from ringserve.observe.catalogue.roles import Snapshots
     from ringserve.settings import Settings
 
 log = logging.getLogger(__name__)
 TICK_S = 1.0
+NAMES_MAX = 16
 
 
 class WorkerShell:
@@ -55,6 +61,7 @@ class WorkerShell:
         self._engine: Engine | None = None
         self._codec: InferCodec | None = None
         self._runs: Runs | None = None
+        self._place: RunPlace | None = None
         self._timer: Timer | None = None
         self._loop = asyncio.get_running_loop()
         self._flush_due = False
@@ -83,6 +90,7 @@ class WorkerShell:
         # A model that took no probe has no warm-up figures, and nobody knows how long it runs.
         measured = engine.full_batch_s > 0
         place = RunPlace(engine.full_batch_s, allowed=measured and engine.slots == 1)
+        self._place = place
         self._runs = Runs(engine, place, engine.slots, self._finished)
         self.node = Node(shape, admission, self._runs.start)
         self.node.slowest_run_s = engine.slowest_run_s
@@ -92,6 +100,15 @@ class WorkerShell:
         self._timer.start()
 
     # Backend
+
+    def metrics(self, now: float) -> Snapshots:
+        """What `GET /metrics` shows; of the node nothing before there is a model."""
+        server = Snapshot(SERVER, self.listener.statistics("worker", self.state(), self.healthy()))
+        place = self._place
+        if place is None:
+            return [server]
+        own = WorkerStatistics(self.node.statistics(now), len(self.links), place.inline, place.moves)
+        return [server, Snapshot(WORKER, own)]
 
     def codec(self) -> InferCodec:
         """The model's codec, once it is loaded."""
@@ -115,7 +132,8 @@ class WorkerShell:
 
     def link_protocol(self) -> LinkServer | None:
         """A link for a gateway, once there is a model to serve and until the drain."""
-        return None if self._engine is None or self._draining else LinkServer(self)
+        closed = self._engine is None or self._draining or len(self.links) >= LINKS_MAX
+        return None if closed else LinkServer(self)
 
     # Link host
 
@@ -128,17 +146,22 @@ class WorkerShell:
             if wake is not None and wake < self._timer.at:
                 self._timer.wake_by(wake)
 
+    @property
+    def credit_items(self) -> int:
+        """Items that one gateway may have here at a time."""
+        settings = self.settings
+        return settings.credit_items or 2 * (settings.max_queue + settings.max_batch)
+
     def hello(self) -> bytes:
         """What a gateway is greeted with."""
         assert self._engine is not None
         settings = self.settings
-        credit = settings.credit_items or 2 * (settings.max_queue + settings.max_batch)
         return encode_worker_hello(
             Hello(
                 node_id=self.name,
                 incarnation=self.incarnation,
                 spec=self._engine.spec,
-                credit_items=credit,
+                credit_items=self.credit_items,
                 credit_bytes=settings.credit_bytes,
                 run_timeout_s=settings.run_timeout_s,
                 slowest_run_s=self.node.slowest_run_s,
@@ -155,7 +178,8 @@ class WorkerShell:
         if self._names_called and name not in self._names_called:
             others = ", ".join(sorted(self._names_called))
             log.warning("gateways call this worker differently (%s and %s): their rings differ", others, name)
-        self._names_called.add(name)
+        if len(self._names_called) < NAMES_MAX:  # a stranger may make names up
+            self._names_called.add(name)
 
     # Life
 

@@ -1,0 +1,197 @@
+"""What a worker shows of its node, once it has a model."""
+
+from __future__ import annotations
+
+from dataclasses import dataclass
+
+from ringserve.core.node_statistics import NodeStatistics
+from ringserve.observe.catalogue.metric import Kind, Metric
+
+
+@dataclass(frozen=True, slots=True)
+class WorkerStatistics:
+    """A worker with a model at one moment.
+
+    Attributes:
+        node: Its brain.
+        links: Gateways that hold a link to it.
+        inline: Whether its next run goes in the event loop.
+        places_changed: How often that changed.
+    """
+
+    node: NodeStatistics
+    links: int
+    inline: bool
+    places_changed: int
+
+
+_REQUESTS: tuple[Metric[WorkerStatistics], ...] = (
+    Metric(
+        "ringserve_requests_accepted_total",
+        Kind.COUNTER,
+        "Inference requests taken on, over HTTP and links. At every moment it is "
+        "ringserve_requests_finished_total of all outcomes and ringserve_requests_pending together.",
+        lambda s: s.node.accepted,
+    ),
+    Metric(
+        "ringserve_requests_finished_total",
+        Kind.COUNTER,
+        "Inference requests that ended: answered with a result, failed with an error (those shed are among "
+        "them), or cancelled since nobody waits any more.",
+        lambda s: [
+            (("answered",), s.node.answered),
+            (("failed",), s.node.failed),
+            (("cancelled",), s.node.cancelled),
+        ],
+        ("outcome",),
+    ),
+    Metric(
+        "ringserve_requests_pending",
+        Kind.GAUGE,
+        "Inference requests in flight, counted where they are.",
+        lambda s: s.node.pending,
+    ),
+    Metric(
+        "ringserve_request_seconds",
+        Kind.HISTOGRAM,
+        "How long phases took: queue (each computation, until it was put in a batch), run (each run of the "
+        "model) and total (each answered request, from receipt to result).",
+        lambda s: [(("queue",), s.node.queue), (("run",), s.node.run), (("total",), s.node.total)],
+        ("phase",),
+    ),
+    Metric(
+        "ringserve_sheds_total",
+        Kind.COUNTER,
+        "Requests refused with 429: the queue was full (queue_full), the wait would be too long (wait), "
+        "or too long for the request's deadline (deadline).",
+        lambda s: [
+            (("queue_full",), s.node.admission.shed_full),
+            (("wait",), s.node.admission.shed_wait),
+            (("deadline",), s.node.admission.shed_deadline),
+        ],
+        ("reason",),
+    ),
+)
+
+_QUEUE: tuple[Metric[WorkerStatistics], ...] = (
+    Metric("ringserve_queue_items", Kind.GAUGE, "Items that wait for a run.", lambda s: s.node.queue_depth),
+    Metric(
+        "ringserve_queue_items_max",
+        Kind.GAUGE,
+        "The most of them (--max-queue); more get 429.",
+        lambda s: s.node.admission.max_queue,
+    ),
+    Metric(
+        "ringserve_queue_oldest_seconds",
+        Kind.GAUGE,
+        "How long the oldest of them has waited.",
+        lambda s: s.node.queue_oldest_s,
+    ),
+    Metric(
+        "ringserve_queue_wait_seconds_max",
+        Kind.GAUGE,
+        "The longest wait to be expected (--max-wait-ms); beyond it 429.",
+        lambda s: s.node.admission.max_wait_s,
+    ),
+    Metric(
+        "ringserve_queue_item_seconds",
+        Kind.GAUGE,
+        "What an item of the queue takes, as measured; times the depth it is the wait to be expected.",
+        lambda s: s.node.admission.item_s,
+    ),
+)
+
+_BATCHES: tuple[Metric[WorkerStatistics], ...] = (
+    Metric(
+        "ringserve_batches_total",
+        Kind.COUNTER,
+        "Batches cut: at --max-batch (full), since the oldest item had waited --batch-timeout-ms (due), or "
+        "since the engine was free (idle).",
+        lambda s: (((reason,), count) for reason, count in s.node.cuts.items()),
+        ("reason",),
+    ),
+    Metric("ringserve_batch_items", Kind.HISTOGRAM, "Items in each of them.", lambda s: s.node.batch_items),
+    Metric(
+        "ringserve_batch_items_max",
+        Kind.GAUGE,
+        "The most items in one (--max-batch, or 1 for a model whose items may not share a run).",
+        lambda s: s.node.max_batch,
+    ),
+    Metric(
+        "ringserve_runs_total",
+        Kind.COUNTER,
+        "Runs of the model that ended; a failed batch runs again item by item.",
+        lambda s: s.node.runs,
+    ),
+    Metric("ringserve_runs_going", Kind.GAUGE, "Runs that go on.", lambda s: s.node.running),
+    Metric("ringserve_runs_going_max", Kind.GAUGE, "The most runs at a time.", lambda s: s.node.slots),
+    Metric(
+        "ringserve_run_oldest_seconds",
+        Kind.GAUGE,
+        "The age of the oldest run that goes on.",
+        lambda s: s.node.run_oldest_s,
+    ),
+    Metric(
+        "ringserve_run_slowest_seconds",
+        Kind.GAUGE,
+        "The slowest run so far, warm-up included. A run that lasts ten times as long, and longer than "
+        "--hang-timeout-s, counts as hung.",
+        lambda s: s.node.run_slowest_s,
+    ),
+    Metric(
+        "ringserve_runs_inline",
+        Kind.GAUGE,
+        "1 while runs go in the event loop, 0 while they go in a thread.",
+        lambda s: float(s.inline),
+    ),
+    Metric(
+        "ringserve_runs_place_changes_total",
+        Kind.COUNTER,
+        "How often that changed.",
+        lambda s: s.places_changed,
+    ),
+)
+
+_CACHE: tuple[Metric[WorkerStatistics], ...] = (
+    Metric("ringserve_cache_hits_total", Kind.COUNTER, "Answers from memory.", lambda s: s.node.cache.hits),
+    Metric("ringserve_cache_misses_total", Kind.COUNTER, "Look-ups in vain.", lambda s: s.node.cache.misses),
+    Metric(
+        "ringserve_cache_joins_total",
+        Kind.COUNTER,
+        "Of the look-ups in vain, those that joined an equal request's run.",
+        lambda s: s.node.flights.joins,
+    ),
+    Metric(
+        "ringserve_cache_evictions_total",
+        Kind.COUNTER,
+        "Answers forgotten to make room.",
+        lambda s: s.node.cache.evictions,
+    ),
+    Metric(
+        "ringserve_cache_oversized_total",
+        Kind.COUNTER,
+        "Answers not remembered, since one alone exceeds --cache-mb.",
+        lambda s: s.node.cache.oversized,
+    ),
+    Metric("ringserve_cache_entries", Kind.GAUGE, "Answers remembered.", lambda s: s.node.cache.entries),
+    Metric(
+        "ringserve_cache_entries_max",
+        Kind.GAUGE,
+        "The most of them (--cache-capacity).",
+        lambda s: s.node.cache.capacity,
+    ),
+    Metric("ringserve_cache_bytes", Kind.GAUGE, "Memory they take.", lambda s: s.node.cache.bytes),
+    Metric(
+        "ringserve_cache_bytes_max",
+        Kind.GAUGE,
+        "The most memory for them (--cache-mb).",
+        lambda s: s.node.cache.bytes_max,
+    ),
+)
+
+_LINKS: tuple[Metric[WorkerStatistics], ...] = (
+    Metric("ringserve_links", Kind.GAUGE, "Gateways that hold a link to this worker.", lambda s: s.links),
+)
+
+WORKER = _REQUESTS + _QUEUE + _BATCHES + _CACHE + _LINKS
+"""All that a worker shows beside what every server shows."""
