@@ -31,6 +31,7 @@ class Call:
         worker: In a router: index of the worker it is with.
         permit: In a router: what that worker's breaker gave it.
         tried: In a router: indexes of the workers it was with before.
+        refusals: In a router: (worker, incarnation, error) of those that refused it; none is asked twice.
         suspects: In a router: (worker, incarnation) pairs that may have died with it in flight.
     """
 
@@ -43,6 +44,7 @@ class Call:
         "payload",
         "permit",
         "received_at",
+        "refusals",
         "signature",
         "suspects",
         "tried",
@@ -64,6 +66,7 @@ class Call:
         self.worker = -1
         self.permit = 0
         self.tried: tuple[int, ...] = ()
+        self.refusals: tuple[tuple[int, str, ServeError], ...] = ()
         self.suspects: tuple[tuple[int, str], ...] = ()
 
     def answer(self, result: Result, node_id: str, cached: bool, time_us: int) -> None:

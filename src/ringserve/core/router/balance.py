@@ -60,13 +60,12 @@ class Balance:
         self._able_count = 0
         self._able_load = 0
 
-    def choose(self, call: Call, now: float, *, refused: bool) -> WorkerState | Nowhere:
+    def choose(self, call: Call, now: float) -> WorkerState | Nowhere:
         """Find the worker for a call and acquire its breaker's permit, left in `call.permit`.
 
         Args:
-            call: With the workers it was with before in `tried`.
+            call: With the workers it was with before in `tried`, and those that refused it in `refusals`.
             now: The time.
-            refused: Whether a live worker refused it, so that none may be asked twice.
         """
         if not call.tried:
             flight = self._flights.get(call.key)
@@ -80,15 +79,20 @@ class Balance:
                         return Nowhere.TRIAL
                 else:
                     worker.spilled += 1
-        return self._along_ring(call, now, refused=refused)
+        return self.pass_on(call, now)
 
     def book(self, worker: WorkerState, call: Call) -> None:
         """Note that the call is with the worker now."""
         call.worker = worker.index
         rows = call.signature.rows
         flight = self._flights.get(call.key)
-        if flight is None or flight.worker is not worker:
-            flight = self._flights[call.key] = KeyFlight(call.key, worker, rows)
+        if flight is not None and flight.worker is not worker:
+            flight = flight.at(worker)
+        if flight is None:
+            older = self._flights.get(call.key)
+            flight = self._flights[call.key] = KeyFlight(
+                call.key, worker, rows, None if older is None else older.living()
+            )
             worker.items += rows
             self.reload(worker)
         flight.calls += 1
@@ -112,7 +116,7 @@ class Balance:
             worker.items -= flight.rows
             self.reload(worker)
             if self._flights.get(flight.key) is flight:
-                del self._flights[flight.key]
+                self._forget(flight)
 
     def reload(self, worker: WorkerState) -> None:
         """Work out a worker's load again after its items or its reported depth changed."""
@@ -143,11 +147,17 @@ class Balance:
         """How many keys are in flight, for checks and metrics."""
         return len(self._flights)
 
-    def _along_ring(self, call: Call, now: float, *, refused: bool) -> WorkerState | Nowhere:
+    def pass_on(self, call: Call, now: float) -> WorkerState | Nowhere:
+        """Like `choose`, without waiting for the worker that has the call's key."""
         order = [self.workers[index] for index in self.ring.preference(call.key)]
         able = [worker for worker in order if worker.able and worker.index not in call.tried]
-        if not able and not refused and len(call.tried) < MOVES_MAX:
-            able = [worker for worker in order if worker.able]
+        if not able and len(call.tried) < MOVES_MAX:
+            refusers = [(index, incarnation) for index, incarnation, _ in call.refusals]
+            able = [
+                worker
+                for worker in order
+                if worker.able and (worker.index, worker.incarnation) not in refusers
+            ]
         granted = [worker for worker in able if worker.has_credit_for(call)]
         granted.sort(key=self._overloaded)
         for worker in granted:
@@ -159,6 +169,14 @@ class Balance:
         if any(worker.breaker.state_at(now) is not BreakerState.OPEN for worker in able):
             return Nowhere.FULL
         return Nowhere.DOWN
+
+    def _forget(self, flight: KeyFlight) -> None:
+        """Take a key out of the table, or put in its place the worker that still has it."""
+        older = flight.living()
+        if older is None:
+            del self._flights[flight.key]
+        else:
+            self._flights[flight.key] = older
 
     def _overloaded(self, worker: WorkerState) -> bool:
         return worker.load >= self._floor and worker.load * self._able_count > LOAD_FACTOR * self._able_load

@@ -133,7 +133,8 @@ class Router:
         call.tried += (index,)
         if error.retry_elsewhere and (isinstance(error, Draining) or self.budget.try_spend(now)):
             self.moved += 1
-            self._route(call, now, refusal=error)
+            call.refusals += ((index, worker.incarnation, error),)
+            self._route(call, now)
         else:
             self._fail(call, error)
         if worker.going_away and not worker.in_flight:
@@ -259,15 +260,18 @@ class Router:
 
     # Routing
 
-    def _route(self, call: Call, now: float, refusal: ServeError | None = None) -> None:
-        worker = self.balance.choose(call, now, refused=refusal is not None)
+    def _route(self, call: Call, now: float) -> None:
+        worker = self.balance.choose(call, now)
+        if worker is Nowhere.TRIAL and len(self._parked) >= self.settings.parked_max:
+            # Better with any worker than refused: the place to wait in is full.
+            worker = self.balance.pass_on(call, now)
         if isinstance(worker, WorkerState):
             self._last_id = call.id = (self._last_id & ID_MASK) + 1
             self.balance.book(worker, call)
             self._ports.send(worker.index, call)
         elif worker is Nowhere.TRIAL:
             self._park(call)
-        elif refusal is not None and not isinstance(refusal, Draining):
+        elif call.refusals and not isinstance(refusal := call.refusals[-1][2], Draining):
             self._fail(call, refusal)
         elif worker is Nowhere.FULL:
             self._fail(call, QueueFull("every worker that could take the request is full", 1.0))

@@ -35,16 +35,34 @@ class Hello:
 
 
 class KeyFlight:
-    """Calls of one key that are with one worker: they count once toward its load."""
+    """Calls of one key that are with one worker: they count once toward its load.
 
-    __slots__ = ("calls", "key", "rows", "worker")
+    A key is on several workers at a time only after calls of it were moved; then `older` leads to the others.
+    """
 
-    def __init__(self, key: bytes, worker: WorkerState, rows: int) -> None:
+    __slots__ = ("calls", "key", "older", "rows", "worker")
+
+    def __init__(self, key: bytes, worker: WorkerState, rows: int, older: KeyFlight | None) -> None:
         """Begin with no call."""
         self.key = key
         self.worker = worker
         self.rows = rows
+        self.older = older
         self.calls = 0
+
+    def at(self, worker: WorkerState) -> KeyFlight | None:
+        """Find the calls of this key that are with a worker; None when there are none."""
+        flight = self.living()
+        while flight is not None and flight.worker is not worker:
+            flight = None if flight.older is None else flight.older.living()
+        return flight
+
+    def living(self) -> KeyFlight | None:
+        """This one, or the first older one, that still has calls; None when there is none."""
+        flight: KeyFlight | None = self
+        while flight is not None and flight.calls == 0:
+            flight = flight.older
+        return flight
 
 
 class WorkerState:
