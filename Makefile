@@ -1,6 +1,7 @@
 # make up     serve the bundled digits model: a gateway on port 8000, three workers (ARGS="--workers 2 my.onnx")
 # make test   everything that CI checks: `make check` and all tests
 # make check  format, lint, types, import contract, tidy rules
+# make test-lowest  all tests with the lowest versions that pyproject.toml allows, in .venv-lowest
 # make sim    many seeds of the simulation (SEEDS=5000; SEED=17 replays one)
 # make faults real servers killed, hung, cut and flooded many times, and a table (REPEAT=20 OTHERS=5)
 # make soak   ten minutes of load with a fault every few seconds (MINUTES=10)
@@ -17,7 +18,7 @@ PIP := $(BIN)/python -m pip --disable-pip-version-check --no-input -q
 SEEDS ?= 2000
 
 .DEFAULT_GOAL := help
-.PHONY: help up test check bench bench-reference bench-ring bench-startup docs faults soak sim lock clean
+.PHONY: help up test test-lowest check bench bench-reference bench-ring bench-startup docs faults soak sim lock clean
 
 help:
 	@sed -n 's/^# \{0,1\}//p' Makefile
@@ -34,6 +35,16 @@ check: .venv/dev.stamp
 
 test: check
 	$(BIN)/pytest --ignore=tests/tidy $(ARGS)
+
+# The tidy and packaging tests are left out: they look at files and locks, not at versions.
+LOWEST := .venv-lowest/bin
+test-lowest: .venv/dev.stamp
+	$(PYTHON) -m venv --clear .venv-lowest
+	$(BIN)/uv pip compile -q --resolution lowest-direct --only-binary :all: --python $(LOWEST)/python --no-header \
+		--no-annotate pyproject.toml --group dev -o .venv-lowest/lowest.txt
+	$(LOWEST)/python -m pip --disable-pip-version-check --no-input -q install --no-deps -r .venv-lowest/lowest.txt
+	$(LOWEST)/python -m pip --disable-pip-version-check --no-input -q install --no-deps --no-build-isolation -e .
+	$(LOWEST)/pytest --ignore=tests/tidy --ignore=tests/packaging $(ARGS)
 
 sim: .venv/dev.stamp
 	SEEDS=$(SEEDS) SEED=$(SEED) $(BIN)/pytest tests/simulation --timeout=0 $(ARGS)
@@ -70,7 +81,7 @@ lock: .venv/dev.stamp
 	$(LOCK) --constraints locks/dev.txt --group build -o locks/run.txt
 
 clean:
-	rm -rf .venv build dist src/*.egg-info .mypy_cache .pytest_cache .ruff_cache .import_linter_cache .hypothesis
+	rm -rf .venv .venv-lowest build dist src/*.egg-info .mypy_cache .pytest_cache .ruff_cache .import_linter_cache .hypothesis
 	find src tests benchmarks training -name __pycache__ -prune -exec rm -rf {} +
 
 .venv/bin/python:

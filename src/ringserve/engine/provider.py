@@ -38,6 +38,8 @@ _PACKAGES = {
     "dnnl": ("DnnlExecutionProvider", "onnxruntime built from source with --use_dnnl"),
     "xnnpack": ("XnnpackExecutionProvider", "onnxruntime built from source with --use_xnnpack"),
     "acl": ("ACLExecutionProvider", "onnxruntime built from source with --use_acl"),
+    "armnn": ("ArmNNExecutionProvider", "onnxruntime built from source with --use_armnn"),
+    "tvm": ("TvmExecutionProvider", "onnxruntime built from source with --use_tvm"),
     "rknpu": ("RknpuExecutionProvider", "onnxruntime built from source with --use_rknpu"),
     "vsinpu": ("VSINPUExecutionProvider", "onnxruntime built from source with --use_vsinpu"),
     "nnapi": ("NnapiExecutionProvider", "onnxruntime for Android"),

@@ -116,8 +116,10 @@ def _progress_bar(title: str, total: int, *, shown: bool) -> Iterator[Callable[[
     """Show how far a pass is, on a standard error that is a terminal; give what to tell it."""
     console = Console(stderr=True)
     columns = (TextColumn(title), BarColumn(), MofNCompleteColumn(), TimeRemainingColumn())
-    hidden = not shown or not console.is_terminal
-    with Progress(*columns, console=console, transient=True, disable=hidden) as bar:
+    if not shown or not console.is_terminal:  # rich before 14.3 ends even a disabled bar with an empty line
+        yield lambda _: None
+        return
+    with Progress(*columns, console=console, transient=True) as bar:
         task = bar.add_task(title, total=total)
         yield lambda done: bar.update(task, completed=done)
 
