@@ -15,7 +15,6 @@ from ringserve.core.router.worker_state import Hello
 from ringserve.core.run_place import RunPlace
 from ringserve.core.signatures import Signatures
 from ringserve.errors import Draining, NotReady, ServeError
-from ringserve.limits import LINKS_MAX
 from ringserve.net.link_server import LinkServer
 from ringserve.net.listener import Listener
 from ringserve.net.pages import describe_model
@@ -41,7 +40,6 @@ if TYPE_CHECKING:
 
 log = logging.getLogger(__name__)
 TICK_S = 1.0
-NAMES_MAX = 16
 
 
 class WorkerShell:
@@ -132,8 +130,7 @@ class WorkerShell:
 
     def link_protocol(self) -> LinkServer | None:
         """A link for a gateway, once there is a model to serve and until the drain."""
-        closed = self._engine is None or self._draining or len(self.links) >= LINKS_MAX
-        return None if closed else LinkServer(self)
+        return None if self._engine is None or self._draining else LinkServer(self)
 
     # Link host
 
@@ -146,22 +143,17 @@ class WorkerShell:
             if wake is not None and wake < self._timer.at:
                 self._timer.wake_by(wake)
 
-    @property
-    def credit_items(self) -> int:
-        """Items that one gateway may have here at a time."""
-        settings = self.settings
-        return settings.credit_items or 2 * (settings.max_queue + settings.max_batch)
-
     def hello(self) -> bytes:
         """What a gateway is greeted with."""
         assert self._engine is not None
         settings = self.settings
+        credit = settings.credit_items or 2 * (settings.max_queue + settings.max_batch)
         return encode_worker_hello(
             Hello(
                 node_id=self.name,
                 incarnation=self.incarnation,
                 spec=self._engine.spec,
-                credit_items=self.credit_items,
+                credit_items=credit,
                 credit_bytes=settings.credit_bytes,
                 run_timeout_s=settings.run_timeout_s,
                 slowest_run_s=self.node.slowest_run_s,
@@ -178,8 +170,7 @@ class WorkerShell:
         if self._names_called and name not in self._names_called:
             others = ", ".join(sorted(self._names_called))
             log.warning("gateways call this worker differently (%s and %s): their rings differ", others, name)
-        if len(self._names_called) < NAMES_MAX:  # a stranger may make names up
-            self._names_called.add(name)
+        self._names_called.add(name)
 
     # Life
 
