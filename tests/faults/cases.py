@@ -113,6 +113,19 @@ def interrupt_up(servers: Servers, model: Path) -> Outcome:
     return _stop("SIGINT of up", servers.up(str(model), workers=WORKERS).wait_ready(), model, signal.SIGINT)
 
 
+def restart_all(servers: Servers, model: Path) -> Outcome:
+    """`ringserve restart` of three workers and two gateways."""
+    up = servers.up(str(model), "--gateways", "2", workers=WORKERS).wait_ready()
+    until(lambda: up.log().count("ready on") == WORKERS + 2 and _whole(up), up.log)
+    with _crowd(up) as crowd:
+        in_flight, struck = crowd.waiting, time.monotonic()
+        status = servers.start("restart", "--port", str(up.port)).wait()
+        renewed_s = time.monotonic() - struck
+    return Outcome(
+        "rolling restart", tally(crowd.shots, model), in_flight, renewed_s, crowd.refused, (status,)
+    )
+
+
 def lose_all_workers(servers: Servers, model: Path) -> Outcome:
     """Every worker is killed, and one comes back: 503 in between, and service again by itself."""
     gateway, nodes = servers.fleet(model, WORKERS)
@@ -137,6 +150,7 @@ CASES: tuple[Case, ...] = (
     stop_gateway,
     stop_up,
     interrupt_up,
+    restart_all,
     lose_all_workers,
 )
 

@@ -49,6 +49,12 @@ def test_what_is_told_to_stop_answers_what_it_accepted_and_exits_with_0(
     assert outcome.statuses == (0,)
 
 
+def test_a_rolling_restart_costs_no_request_and_no_connection(tmp_path: Path, model: Path) -> None:
+    outcome = strike(cases.restart_all, tmp_path, model)
+    assert outcome.tally.faultless(), outcome
+    assert (outcome.connections_refused, outcome.statuses) == (0, (0,))
+
+
 def test_without_workers_callers_get_503_and_service_returns_by_itself(tmp_path: Path, model: Path) -> None:
     outcome = strike(cases.lose_all_workers, tmp_path, model)
     assert outcome.tally.lost == 0

@@ -61,16 +61,26 @@ def test_a_second_request_meanwhile_is_refused(start: Start) -> None:
     ended_with(fleet, "worker_1 did not end within 2 s and was killed")
 
 
-def test_a_request_before_all_is_up_is_refused(start: Start) -> None:
+def test_a_request_before_all_is_up_begins_then(start: Start) -> None:
     fleet = start("good", "slow to be ready", "good")
     fleet.until(lambda: fleet.notes("worker_1", "start") != [])
-    ask(fleet).until(lambda: fleet.said("this fleet is still starting"))
+    ask(fleet).until(lambda: fleet.said("all were restarted"))
+    assert fleet.lines.index("next\n") < next(
+        number for number, line in enumerate(fleet.lines) if "restarting" in line
+    )
     assert fleet.stop() == 0
+
+
+def test_a_stop_before_a_restart_could_begin_is_clean(start: Start) -> None:
+    fleet = start("good", "slow to be ready", "good")
+    fleet.until(lambda: fleet.notes("worker_1", "start") != [])
+    assert ask(fleet).stop() == 0
+    assert not fleet.said("restarting")
 
 
 def test_a_worker_that_does_not_come_back_ends_it_and_the_rest_serves_on(start: Start) -> None:
     fleet = ask(up(start("good", "good", "crash second", "good")))
-    ended_with(fleet, "the new worker_2 did not become ready")
+    ended_with(fleet, "the new worker_2 did not become ready: it was ended by SIGKILL")
     fleet.until(lambda: fleet.said("worker_2 was ended by SIGKILL; it is started again"))
     fleet.until(lambda: len(fleet.notes("worker_2", "ready")) == 2)
     assert [len(fleet.notes(name, "start")) for name in ("worker_3", "gateway")] == [1, 1]

@@ -22,6 +22,7 @@ class Child:
         model: The model's name; empty for a gateway.
         policy: Decides about its starts and its end.
         fatal: The sentence of its last life, where it ended by a usage error.
+        ended: How its last process ended, as a sentence; empty before.
         incarnations: What it last said: a worker its own, a gateway those of the workers it has links to.
     """
 
@@ -42,6 +43,7 @@ class Child:
         self.model = model
         self.policy = RestartPolicy(0.0)
         self.fatal = ""
+        self.ended = ""
         self.incarnations: frozenset[str] = frozenset()
         self._command = tuple(command)
         self._inherits = tuple(inherits)

@@ -3,7 +3,7 @@
 from __future__ import annotations
 
 import logging
-from collections.abc import Callable
+from collections.abc import Callable, Sequence
 from dataclasses import dataclass
 
 from ringserve.fleet.child import Child
@@ -53,7 +53,9 @@ class Roll:
 
     def turn(self, now: float) -> None:
         """Take it as far as it goes now."""
-        while steps := self._order.look(now, self._standings(self._crew.workers), self._gateways()):
+        while steps := self._order.look(
+            now, self._standings(self._crew.workers), self._standings(self._crew.gateways)
+        ):
             self._say()
             for step in steps:
                 self._take(step, now)
@@ -67,20 +69,17 @@ class Roll:
         """A child that was asked to leave did not end as a drained one does."""
         self._order.fail(f"{child.name} {how} while draining, so it may have left requests unanswered")
 
-    def _standings(self, children: tuple[Child, ...] | list[Child]) -> list[Standing]:
-        return [Standing(child.name, child.policy, self._crew.is_linked(child)) for child in children]
-
-    def _gateways(self) -> list[Standing]:
-        predecessor = self._predecessor
-        lives = predecessor is not None and predecessor.alive
+    def _standings(self, children: Sequence[Child]) -> list[Standing]:
+        before = self._predecessor if self._predecessor in self._crew.beside else None
         return [
             Standing(
                 child.name,
                 child.policy,
                 self._crew.is_linked(child),
-                predecessor=lives and predecessor is not None and predecessor.name == child.name,
+                predecessor=before is not None and before.name == child.name,
+                ended=child.ended,
             )
-            for child in self._crew.gateways
+            for child in children
         ]
 
     def _take(self, step: Do, now: float) -> None:

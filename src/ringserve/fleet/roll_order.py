@@ -57,12 +57,14 @@ class Standing:
         policy: Of the process in its place.
         linked: Whether those it must talk to have a link to it.
         predecessor: Whether there is still a process that it was started to replace.
+        ended: How the process in its place last ended, as a sentence; empty where none did.
     """
 
     name: str
     policy: RestartPolicy
     linked: bool
     predecessor: bool = False
+    ended: str = ""
 
 
 @dataclass(frozen=True, slots=True)
@@ -162,8 +164,8 @@ class RollOrder:
             return self._wait(now, f"the new {turn.name} has no links", turn)
         started = policy.starts > self._starts_before
         if started and policy.phase is not Phase.STARTING:
-            why = policy.reason or "it ended"
-            return self._failed(f"the new {turn.name} did not become ready: {why}", turn)
+            why = f": {turn.ended}" if turn.ended else ""
+            return self._failed(f"the new {turn.name} did not become ready{why}", turn)
         return self._wait(now, f"the new {turn.name} is not ready", turn)
 
     def _wait(self, now: float, what: str, arriving: Standing | None = None) -> Act | None:

@@ -50,6 +50,7 @@ class Supervisor:
         self._start_order = StartOrder()
         self._stop_order = StopOrder(drain_limits.gateway_s, drain_limits.worker_s)
         self._roll: Roll | None = None
+        self._roll_wanted = False
         self._up = False
         self._stopping = False
         self._status = 0
@@ -86,7 +87,7 @@ class Supervisor:
             self._buried(child, status, now)
         if signals.stops > self._stops_seen:
             self._asked_to_stop(signals.stops)
-        self._look_for_restarts(signals, now)
+        self._look_for_restarts(signals)
         if not self._stopping:
             self._carry_on(now)
         # Giving up may just have begun the stop, which then must not wait for the next event.
@@ -98,6 +99,8 @@ class Supervisor:
             if child.role != "gateway" or self._start_order.gateways_may_start:
                 self._act(child, now)
         self._look_whether_up()
+        if self._roll_wanted and self._up:
+            self._begin_roll(now)
         if self._roll is not None:
             self._roll.turn(now)
             if self._roll.is_over:
@@ -109,6 +112,7 @@ class Supervisor:
         # One that was still starting may not have had its handler yet.
         fine = status == 0 or (status == -signal.SIGTERM and not policy.been_ready)
         policy.died(now, usage_error=usage_error)
+        child.ended = child.fatal or f"it {how_it_ended(status)}"
         if self._stopping:
             self._status = self._status or (0 if fine else 1)
         elif child in self._crew.beside:
@@ -171,22 +175,27 @@ class Supervisor:
             self._up = True
             self._when_up()
 
-    def _look_for_restarts(self, signals: Signals, now: float) -> None:
+    def _look_for_restarts(self, signals: Signals) -> None:
         if signals.restarts > self._restarts_seen:
             self._restarts_seen = signals.restarts
-            if refusal := self._begin_roll(now):
+            if refusal := self._want_roll():
                 _log.warning("SIGHUP: %s", refusal)
         if self._control is not None:
-            self._control.turn(lambda: self._begin_roll(now))
+            self._control.turn(self._want_roll)
 
-    def _begin_roll(self, now: float) -> str:
-        """Begin a restart; returns why that cannot be."""
+    def _want_roll(self) -> str:
+        """Have a restart begin as soon as all is up; returns why that cannot be."""
         if self._stopping:
             return "this fleet is being stopped"
-        if not self._up:
-            return "this fleet is still starting; ask again when it is up"
-        if self._roll is not None:
+        if self._roll is not None or self._roll_wanted:
             return "a restart is already under way"
+        self._roll_wanted = True
+        if not self._up:
+            self._tell(of=len(self._crew.placed), note="this fleet is still starting; the restart comes then")
+        return ""
+
+    def _begin_roll(self, now: float) -> None:
+        self._roll_wanted = False
         self._roll = Roll(self._crew, self._drain_limits, self._tell, now)
         _log.info("restarting %s", ", ".join(child.name for child in self._crew.placed))
         note = ""
@@ -194,10 +203,9 @@ class Supervisor:
             note = "there is one worker: requests get 503 until its successor is ready"
             _log.warning("%s", note)
         self._tell(of=len(self._crew.placed), note=note)
-        return ""
 
     def _end_roll(self, failure: str) -> None:
-        self._roll = None
+        self._roll, self._roll_wanted = None, False
         if failure:
             _log.error("the restart has ended early: %s; what serves keeps serving", failure)
         else:
@@ -217,7 +225,7 @@ class Supervisor:
 
     def _stop(self, now: float) -> bool:
         """Take the stop as far as it goes now; True when nothing is left."""
-        if self._roll is not None:
+        if self._roll is not None or self._roll_wanted:
             self._end_roll("this fleet is being stopped")
         steps = self._stop_order.look(
             now,
