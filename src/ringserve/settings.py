@@ -293,11 +293,68 @@ class Settings:
         low=0.05,
         high=86_400,
     )
-    keep_alive_s: float = _flag(
+    body_timeout_s: float = flag(
+        30.0, _HTTP, _ALL, "How long a request's body may take; 16 KB/s buy it more time.", unit="s", low=0.05
+    )
+    keep_alive_s: float = flag(
         75.0, _HTTP, _ALL, "How long an idle connection is kept open.", unit="s", low=0.05, high=86_400
     )
 
-    drain_grace_s: float = _flag(
+    tls_cert: str = flag(
+        "",
+        _SECURITY,
+        _ALL,
+        "This server's certificate (PEM, with its chain): it then speaks TLS; for `up`, the gateways'.",
+        path=True,
+    )
+    tls_key: str = flag("", _SECURITY, _ALL, "The key of that certificate (PEM, not encrypted).", path=True)
+    tls_ca: str = flag(
+        "",
+        _SECURITY,
+        _ALL,
+        "The authorities (PEM) by which the certificates of callers and of a gateway's workers are verified.",
+        path=True,
+    )
+    tls_clients: str = flag(
+        "auto",
+        _SECURITY,
+        _ALL,
+        "Whether callers must show a certificate; auto: where there is --tls-ca.",
+        choices=("auto", "required", "off"),
+    )
+    link_tls: str = flag(
+        "auto",
+        _SECURITY,
+        _GATEWAY,
+        "Whether links to workers are TLS. auto: where there is --tls-ca; on without it: by the system's "
+        "authorities. For `up`, auto: where its workers listen beyond this machine and there is --tls-cert.",
+        choices=("auto", "on", "off"),
+    )
+    api_keys: str = flag(
+        "",
+        _SECURITY,
+        _ALL,
+        "The file of API keys; everything but /health then needs one. `ringserve key` makes them. For `up`, "
+        "the gateways', and the workers' where those listen beyond this machine.",
+        path=True,
+    )
+    cache_scope: str = flag(
+        "shared",
+        _SECURITY,
+        _ALL,
+        "Who shares remembered answers. key: only callers with the same key's label, so that nobody learns "
+        "from the time of an answer what others asked.",
+        choices=("shared", "key"),
+    )
+    fleet_secret: str = flag(
+        "",
+        _SECURITY,
+        _ALL,
+        "The file of the secret that gateways and workers prove to each other; `up` makes one of its own.",
+        path=True,
+    )
+
+    drain_grace_s: float = flag(
         0.0,
         _STOP,
         _ALL,
