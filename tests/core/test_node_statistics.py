@@ -76,4 +76,9 @@ def test_those_who_leave_fail_or_are_shed_are_told_apart() -> None:
     assert (again.queue_depth, again.queue_oldest_s) == (3, 2.0)
     assert (seen.cancelled, seen.failed, seen.answered, seen.pending) == (1, 4, 0, 0)
     assert seen.admission.shed_full == 1
+    assert {name: count for name, count in seen.failures.items() if count} == {
+        "QueueFull": 1,
+        "ModelFailed": 1,
+        "Draining": 2,
+    }
     assert seen.total.count == 0

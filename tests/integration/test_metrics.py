@@ -41,6 +41,8 @@ class Scrape:
         accepted = self.of("ringserve_requests_accepted_total")
         finished = self.of("ringserve_requests_finished_total")
         assert accepted == finished + self.of("ringserve_requests_pending")
+        failed = self.of("ringserve_requests_finished_total", outcome="failed")
+        assert self.of("ringserve_request_failures_total") == failed
         answered = self.of("ringserve_requests_finished_total", outcome="answered")
         assert self.of("ringserve_request_seconds_count", phase="total") == answered
         for sample in self.samples:
@@ -147,6 +149,29 @@ def test_a_caller_who_leaves_is_counted_as_one_who_left(tmp_path: Path) -> None:
             )
         until(lambda: Scrape(worker).of("ringserve_requests_pending") == 0, worker.log)
         Scrape(worker).check()
+
+
+def test_a_refusal_is_counted_once_under_its_route(tmp_path: Path) -> None:
+    large = infer_body([0.5] * 1000)
+    with Servers(tmp_path) as servers:
+        worker = servers.worker(digits_path(), "--max-body-mb", "0.001", "--max-header-kb", "1")
+        for ask in (request(large), chunked(large), request(large, path="/nowhere")):
+            assert b" 413 " in worker.all_of(ask)
+        assert b" 431 " in worker.all_of(request(b"", "X-Long: " + "x" * 2000))
+        assert b" 405 " in worker.all_of(request(b"", "Connection: close", path="/health"))
+        seen = Scrape(worker)
+    shown = {
+        (sample.labels["route"], sample.labels["outcome"]): sample.value
+        for sample in seen.samples
+        if sample.name == "ringserve_http_requests_total" and sample.labels["outcome"] != "200"
+    }
+    assert shown == {
+        ("/infer", "413"): 2,
+        ("other", "413"): 1,
+        ("/infer", "431"): 1,
+        ("/health", "405"): 1,
+    }
+    seen.check()
 
 
 def test_sheds_are_counted_by_reason_and_stand_beside_the_limit(tmp_path: Path) -> None:

@@ -23,6 +23,7 @@ from typing import TYPE_CHECKING
 from ringserve.core.batcher import Batch, Batcher, CutReason
 from ringserve.core.cache import Cache
 from ringserve.core.deadlines import DeadlineSweep
+from ringserve.core.failures import Failures
 from ringserve.core.node_statistics import NodeHistograms, NodeStatistics, statistics_of
 from ringserve.core.single_flight import Flight, SingleFlight, expired, leave
 from ringserve.errors import DeadlinePassed, ServeError
@@ -87,7 +88,7 @@ class Node:
         self.slowest_run_s = 0.0
         self.accepted = 0
         self.finished_calls = 0
-        self.failed_calls = 0
+        self.failures = Failures()
         self.cancelled_calls = 0
         self.runs_finished = 0
         self.items_cut = 0
@@ -126,7 +127,7 @@ class Node:
         refusal = self.admission.check(self._batcher.depth, call.signature.rows, now, call.deadline)
         if refusal is not None:
             self.finished_calls += 1
-            self.failed_calls += 1
+            self.failures.count(refusal)
             call.fail(refusal)
             return
         flight = Flight(call, now)
@@ -260,7 +261,7 @@ class Node:
 
     def _fail(self, call: Call, error: ServeError) -> None:
         self.finished_calls += 1
-        self.failed_calls += 1
+        self.failures.count(error)
         self._leave(call)
         call.fail(error)
 

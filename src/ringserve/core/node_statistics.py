@@ -25,6 +25,7 @@ class NodeStatistics:
         accepted: Calls taken on, joiners and those shed at the door included.
         answered: Calls that got a result.
         failed: Calls that got an error.
+        failures: Of them, how many by error.
         cancelled: Calls whose caller left first.
         pending: Calls that wait on a flight, as counted there.
         queue_depth: Rows that wait for a run.
@@ -48,6 +49,7 @@ class NodeStatistics:
     accepted: int
     answered: int
     failed: int
+    failures: Mapping[str, int]
     cancelled: int
     pending: int
     queue_depth: int
@@ -100,8 +102,9 @@ def statistics_of(
     histograms = node.histograms
     return NodeStatistics(
         accepted=node.accepted,
-        answered=node.finished_calls - node.failed_calls - node.cancelled_calls,
-        failed=node.failed_calls,
+        answered=node.finished_calls - node.failures.total - node.cancelled_calls,
+        failed=node.failures.total,
+        failures=node.failures.statistics(),
         cancelled=node.cancelled_calls,
         pending=pending,
         queue_depth=node.depth,

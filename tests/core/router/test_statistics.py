@@ -23,6 +23,7 @@ def test_every_accepted_call_is_answered_failed_cancelled_or_pending() -> None:
     assert (seen.accepted, seen.answered, seen.failed, seen.cancelled, seen.pending) == (4, 1, 1, 1, 1)
     assert (seen.latency.count, seen.latency.sum, seen.keys) == (1, 0.5, 1)
     assert seen.budget.requests == 4
+    assert seen.failures["BadRequest"] == seen.failed
 
 
 def test_a_workers_row_shows_its_use_beside_what_it_granted() -> None:

@@ -24,6 +24,7 @@ from typing import TYPE_CHECKING
 
 from ringserve.core.breaker import Breaker
 from ringserve.core.deadlines import DeadlineSweep
+from ringserve.core.failures import Failures
 from ringserve.core.histogram import LATENCY_BOUNDS_S, Histogram
 from ringserve.core.retry_budget import RetryBudget
 from ringserve.core.router import failover
@@ -72,7 +73,7 @@ class Router:
         self.budget = RetryBudget()
         self.accepted = 0
         self.finished = 0
-        self.failed = 0
+        self.failures = Failures()
         self.cancelled = 0
         self.latency = Histogram(LATENCY_BOUNDS_S)
         self.late = 0
@@ -373,7 +374,7 @@ class Router:
 
     def _fail(self, call: Call, error: ServeError) -> None:
         self.finished += 1
-        self.failed += 1
+        self.failures.count(error)
         call.fail(error)
 
     def _pending_calls(self) -> Iterator[Call]:

@@ -2,6 +2,7 @@
 
 from __future__ import annotations
 
+from collections.abc import Mapping
 from dataclasses import dataclass
 from typing import TYPE_CHECKING
 
@@ -50,6 +51,7 @@ class RouterStatistics:
         accepted: Calls taken on.
         answered: Calls that got a result.
         failed: Calls that got an error.
+        failures: Of them, how many by error.
         cancelled: Calls whose caller left first.
         pending: Calls that are with a worker, parked or held, as counted in those places.
         parked: Of them, those that wait for a half-open trial.
@@ -68,6 +70,7 @@ class RouterStatistics:
     accepted: int
     answered: int
     failed: int
+    failures: Mapping[str, int]
     cancelled: int
     pending: int
     parked: int
@@ -89,8 +92,9 @@ def statistics_of(router: Router, parked: int, held: int, now: float) -> RouterS
     workers = zip(router.workers, ring.shares, strict=True)
     return RouterStatistics(
         accepted=router.accepted,
-        answered=router.finished - router.failed - router.cancelled,
-        failed=router.failed,
+        answered=router.finished - router.failures.total - router.cancelled,
+        failed=router.failures.total,
+        failures=router.failures.statistics(),
         cancelled=router.cancelled,
         pending=router.pending,
         parked=parked,

@@ -54,6 +54,13 @@ _REQUESTS: tuple[Metric[RouterStatistics], ...] = (
         ("outcome",),
     ),
     Metric(
+        "ringserve_request_failures_total",
+        Kind.COUNTER,
+        "Of the failed ones, how many by error: the names of `ringserve.errors`.",
+        lambda s: (((error,), count) for error, count in s.failures.items()),
+        ("error",),
+    ),
+    Metric(
         "ringserve_requests_pending",
         Kind.GAUGE,
         "Inference requests in flight, counted where they are.",
