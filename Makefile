@@ -5,6 +5,8 @@
 # make sim    many seeds of the simulation (SEEDS=5000; SEED=17 replays one)
 # make faults real servers killed, hung, cut and flooded many times, and a table (REPEAT=20 OTHERS=5)
 # make soak   ten minutes of load with a fault every few seconds (MINUTES=10)
+# make fuzz   search at every door for bytes that break a promise (SECONDS=60 for each; TARGET=http for one)
+# make hostile  how hostile clients change what a well-behaved one beside them sees, as a table
 # make bench  the data plane beside an empty app; also bench-reference, bench-ring, bench-startup
 # make docs   the documents that are generated from the code
 # make lock   resolve the dependencies anew
@@ -16,9 +18,12 @@ PYTHON ?= python3
 BIN := .venv/bin
 PIP := $(BIN)/python -m pip --disable-pip-version-check --no-input -q
 SEEDS ?= 2000
+SECONDS ?= 60
+TARGET ?= hello http infer link nested records signature
 
 .DEFAULT_GOAL := help
-.PHONY: help up test test-lowest check bench bench-reference bench-ring bench-startup docs faults soak sim lock clean
+.PHONY: help up test test-lowest check bench bench-reference bench-ring bench-startup docs faults fuzz hostile soak \
+	sim lock clean
 
 help:
 	@sed -n 's/^# \{0,1\}//p' Makefile
@@ -55,6 +60,12 @@ faults: .venv/dev.stamp
 soak: .venv/dev.stamp
 	MINUTES=$(MINUTES) SEED=$(SEED) $(BIN)/python -m tests.faults.soak
 
+fuzz: .venv/dev.stamp .venv/fuzz.stamp
+	@for target in $(TARGET); do $(BIN)/python -m tests.fuzz.search $$target $(SECONDS) || exit 1; done
+
+hostile: .venv/dev.stamp
+	$(BIN)/python -m tests.hostile.table
+
 bench: .venv/dev.stamp
 	$(BIN)/python -m benchmarks.data_plane
 
@@ -79,9 +90,10 @@ LOCK := $(BIN)/uv pip compile -q --universal --python-version 3.11 --generate-ha
 lock: .venv/dev.stamp
 	$(LOCK) --upgrade --group dev -o locks/dev.txt
 	$(LOCK) --constraints locks/dev.txt --group build -o locks/run.txt
+	$(subst pyproject.toml,,$(LOCK)) --group fuzz -o locks/fuzz.txt
 
 clean:
-	rm -rf .venv .venv-lowest build dist src/*.egg-info .mypy_cache .pytest_cache .ruff_cache .import_linter_cache .hypothesis
+	rm -rf .venv .venv-lowest .fuzz build dist src/*.egg-info .mypy_cache .pytest_cache .ruff_cache .import_linter_cache .hypothesis
 	find src tests benchmarks training -name __pycache__ -prune -exec rm -rf {} +
 
 .venv/bin/python:

@@ -10,6 +10,15 @@ TENSOR_ELEMENTS_MAX = 1 << 26
 FRAME_BYTES_MAX = 1 << 28
 """Bytes of one frame on a link."""
 
+LINKS_MAX = 256
+"""Links that a worker keeps at a time; each gateway has one."""
+
+UNPROVED_LINKS_MAX = 64
+"""Links to a worker whose gateways have not proved the fleet's secret yet."""
+
+PROOF_TIMEOUT_S = 5.0
+"""How long a gateway may take to prove the fleet's secret."""
+
 PIPELINE_MAX = 256
 """Requests of one connection that are read but not yet answered, beyond those of one read of the socket."""
 
@@ -64,6 +73,14 @@ class Limit:
 LIMITS = (
     Limit("Elements of one tensor", TENSOR_ELEMENTS_MAX, "elements", "413"),
     Limit("One frame on a link", FRAME_BYTES_MAX, "bytes", "the link is closed and made again"),
+    Limit("Links to one worker", LINKS_MAX, "links", "503 to the gateway, which comes again"),
+    Limit(
+        "Links without their proof of the fleet's secret",
+        UNPROVED_LINKS_MAX,
+        "links",
+        "503 to the gateway, which comes again",
+    ),
+    Limit("Time to prove the fleet's secret", PROOF_TIMEOUT_S, "s", "the link is closed"),
     Limit(
         "Unanswered requests of one connection",
         PIPELINE_MAX,

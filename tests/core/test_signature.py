@@ -1,5 +1,7 @@
 from __future__ import annotations
 
+import json
+
 import pytest
 from hypothesis import given
 from hypothesis import strategies as st
@@ -32,7 +34,7 @@ def test_decode_gives_back_what_was_encoded(signature: Signature) -> None:
     )
 
 
-@given(st.lists(layouts, max_size=3).map(tuple))
+@given(st.lists(layouts, min_size=1, max_size=3).map(tuple))
 def test_a_result_layout_survives_the_wire(outputs: tuple[TensorLayout, ...]) -> None:
     layout = ResultLayout(outputs)
     assert ResultLayout.decode(layout.encoded).encoded == layout.encoded
@@ -88,3 +90,22 @@ def test_the_digest_is_pinned_so_that_gateways_of_two_versions_agree() -> None:
 
 def test_strings_leave_the_payload_size_open() -> None:
     assert Signature("m", "", (TensorLayout("x", DType.BYTES, (1,)),)).payload_size == -1
+
+
+@pytest.mark.parametrize("shape", [[2**26 + 1], [2**20, 2**20], [2**20, 0, 2**20], [0, 2**27]])
+def test_a_tensor_declared_larger_than_any_may_be_is_refused_though_it_is_empty(shape: list[int]) -> None:
+    row = ["x", "FP32", shape]
+    for encoded in (["m", "", [row], []], [[row]]):
+        with pytest.raises(ValueError, match=r"is not a list of sizes|too many elements"):
+            (Signature if len(encoded) == 4 else ResultLayout).decode(json.dumps(encoded).encode())
+
+
+def test_an_answer_without_outputs_is_refused() -> None:
+    with pytest.raises(ValueError, match="one at least"):
+        ResultLayout.decode(b"[[]]")
+
+
+def test_the_size_of_an_answer_follows_from_its_layout() -> None:
+    tensor, text = TensorLayout("y", DType.FP32, (2, 3)), TensorLayout("z", DType.BYTES, (1,))
+    assert ResultLayout((tensor, tensor)).payload_size == 48
+    assert ResultLayout((tensor, text)).payload_size == -1

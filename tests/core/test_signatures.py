@@ -97,3 +97,13 @@ def test_bytes_that_mean_the_same_find_the_same_request_but_are_read_again() -> 
 def test_a_first_dimension_that_belongs_to_the_item_is_one_row() -> None:
     fixed = replace(SPEC, inputs=(TensorSpec("x", DType.FP32, (3, 4)),), batching=False)
     assert Signatures(fixed).find(signature(shape=(3, 4)).encoded).rows == 1
+
+
+def test_many_items_of_nothing_are_refused() -> None:
+    """They cost no byte to send, and the model may make as many rows of answer of them."""
+    spec = ModelSpec("m", "1", "d", (TensorSpec("x", DType.FP32, ("b", "n")),), (), True, 32, True, "cpu")
+    encoded = Signature("m", "", (TensorLayout("x", DType.FP32, (2**20, 0)),)).encoded
+    with pytest.raises(BadRequest, match="1048576 items of nothing"):
+        Signatures(spec).find(encoded)
+    for shape in ((1, 0), (0, 3), (2, 3)):
+        Signatures(spec).find(Signature("m", "", (TensorLayout("x", DType.FP32, shape),)).encoded)

@@ -4,9 +4,20 @@ import pytest
 from hypothesis import given
 from hypothesis import strategies as st
 
-from ringserve.wire.frames import FROM_GATEWAY, HELLO_BYTES_MAX, FrameReader, Kind, LinkError, frame
+from ringserve.wire.frames import (
+    CANCEL_BYTES_MAX,
+    FROM_GATEWAY,
+    FROM_WORKER,
+    HELLO_BYTES_MAX,
+    FrameReader,
+    Kind,
+    LinkError,
+    frame,
+)
 
-bodies = st.lists(st.tuples(st.sampled_from(sorted(FROM_GATEWAY)), st.binary(max_size=40)), max_size=8)
+long = st.tuples(st.sampled_from([Kind.REQUESTS, Kind.CANCEL]), st.binary(max_size=40))
+empty = st.tuples(st.sampled_from([Kind.PING, Kind.GOODBYE]), st.just(b""))
+bodies = st.lists(long | empty, max_size=8)
 
 
 @given(bodies, st.lists(st.integers(1, 30), min_size=1, max_size=40))
@@ -42,6 +53,7 @@ def test_garbage_is_a_link_error_or_an_unfinished_frame(data: bytes) -> None:
         (frame(Kind.HELLO) + frame(Kind.REQUESTS, bytes(51)), "longer than 50"),
         ((HELLO_BYTES_MAX + 1).to_bytes(4, "little") + b"\1", "longer than"),
         (frame(Kind.HELLO) + b"\xff\xff\xff\xff\2", "longer than 50"),
+        (frame(Kind.HELLO) + frame(Kind.PING, b"x"), "longer than 0"),
     ],
 )
 def test_a_broken_rule_is_named_before_its_bytes_are_awaited(data: bytes, sentence: str) -> None:
@@ -88,3 +100,19 @@ def test_garbage_after_a_hello_breaks_the_link_at_every_cut_or_at_none(data: byt
 def test_the_number_of_each_kind_is_pinned() -> None:
     numbers = "HELLO=1 REQUESTS=2 ANSWERS=3 CANCEL=4 PING=5 PONG=6 GOING_AWAY=7 GOODBYE=8"
     assert " ".join(f"{kind.name}={kind.value}" for kind in Kind) == numbers
+
+
+def test_a_kind_that_need_not_be_long_may_not_be_long() -> None:
+    hello, cancel = frame(Kind.HELLO), (CANCEL_BYTES_MAX + 4).to_bytes(4, "little") + bytes([Kind.CANCEL])
+    with pytest.raises(LinkError, match="longer than 1048576"):
+        FrameReader(FROM_GATEWAY, 1 << 28).feed(hello + cancel)
+    with pytest.raises(LinkError, match="longer than 28"):
+        FrameReader(FROM_WORKER, 1 << 28).feed(hello + frame(Kind.PONG, bytes(29)))
+
+
+def test_a_reader_tells_whether_more_must_come() -> None:
+    reader, waits = FrameReader(FROM_GATEWAY, 50), []
+    for part in (b"", frame(Kind.HELLO), frame(Kind.PING)[:2], frame(Kind.PING)[2:]):
+        reader.feed(part)
+        waits.append(reader.is_waiting)
+    assert waits == [True, False, True, False]

@@ -85,3 +85,26 @@ def test_a_hello_that_lacks_a_field_names_it(field: str) -> None:
 
 def test_the_bytes_of_a_gateways_hello_are_pinned() -> None:
     assert hello.encode_gateway_hello("h:1") == b'{"link":1,"called":"h:1"}'
+
+
+@pytest.mark.parametrize(
+    ("right", "wrong"),
+    [
+        (b'"credit_items":10', b'"credit_items":-1'),
+        (b'"credit_bytes":20', b'"credit_bytes":-1'),
+        (b'"slowest_run_s":0.5', b'"slowest_run_s":-0.5'),
+        (b'"max_batch":32', b'"max_batch":0'),
+        (b"null,3", b"null,-3"),
+        (b"null,3", b",".join([b"1"] * 33)),
+    ],
+)
+def test_a_worker_that_says_what_cannot_be_is_not_believed(right: bytes, wrong: bytes) -> None:
+    said = hello.encode_worker_hello(HELLO)
+    assert right in said
+    with pytest.raises(LinkError, match="cannot be read"):
+        hello.decode_worker_hello(said.replace(right, wrong))
+
+
+def test_a_name_longer_than_any_is_refused() -> None:
+    with pytest.raises(LinkError, match="cannot be read"):
+        hello.decode_gateway_hello(hello.encode_gateway_hello("x" * 301))

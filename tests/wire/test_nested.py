@@ -111,3 +111,10 @@ def test_an_item_that_is_one_number_is_a_list_of_one() -> None:
     assert read([7], (), DType.UINT8) == ((), b"\7")
     with pytest.raises(BadRequest, match=r"shape \[\], got lists nested as \[1, 1\]|or deeper"):
         read([[7]], (), DType.UINT8)
+
+
+def test_a_whole_number_below_the_least_does_not_pass_for_it() -> None:
+    """JSON's reader gives the nearest float for an integer that has no 64 bits."""
+    with pytest.raises(BadRequest, match="which INT64 cannot hold"):
+        read([float(-(2**63) - 1)], (1,), DType.INT64)
+    assert read([-(2**63)], (1,), DType.INT64)[1] == struct.pack("<q", -(2**63))

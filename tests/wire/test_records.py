@@ -124,3 +124,10 @@ def test_a_time_too_long_for_its_field_is_the_longest_that_fits() -> None:
 def test_a_status_that_is_no_error_is_a_broken_rule(status: int) -> None:
     with pytest.raises(LinkError, match=f"unknown status {status}"):
         records.error_of(records.AnswerRecord(1, status, 0, b"", b""))
+
+
+def test_more_requests_in_a_frame_than_were_granted_break_the_rules() -> None:
+    body = records.request_head(1, 1.0, bytes(16), b"", b"") * 5
+    assert len(records.read_requests(body, 5)) == 5
+    with pytest.raises(LinkError, match="more than 4 requests"):
+        records.read_requests(body, 4)

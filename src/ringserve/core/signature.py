@@ -3,7 +3,8 @@
 Requests of one shape share one `Signature`, made once and then looked up, so that the hot path
 handles it as one object and one run of bytes. The digest is BLAKE3 cut to 128 bits over the length of
 the encoded signature, the signature, and the tensors' bytes: the lengths of the tensors follow from
-the signature, so no two different requests give the same input to the hash.
+the signature, so no two different requests give the same input to the hash. With a salt the hash is BLAKE3's
+keyed mode, which shares no digest with the plain one nor with another salt.
 """
 
 from __future__ import annotations
@@ -14,14 +15,17 @@ from typing import NewType
 from blake3 import blake3
 
 from ringserve.core.tensor import DType, count_elements
+from ringserve.limits import TENSOR_ELEMENTS_MAX
 
 Key = NewType("Key", bytes)
 """16 bytes: the place on the ring, the name of a running computation and of its answer in the cache."""
 
+Salt = NewType("Salt", bytes)
+"""32 bytes that set the requests of one caller apart from equal ones of others."""
+
 KEY_SIZE = 16
 DIMENSIONS_MAX = 32
 TENSORS_MAX = 1024
-ELEMENTS_MAX = 2**31
 
 
 class TensorLayout:
@@ -53,10 +57,12 @@ class TensorLayout:
         if not (isinstance(name, str) and isinstance(dtype, str) and isinstance(shape, list)):
             raise ValueError("a tensor's layout is [name, type, shape]")
         if len(shape) > DIMENSIONS_MAX or not all(
-            type(dim) is int and 0 <= dim <= ELEMENTS_MAX for dim in shape
+            type(dim) is int and 0 <= dim <= TENSOR_ELEMENTS_MAX for dim in shape
         ):
             raise ValueError(f"the shape of {name!r} is not a list of sizes")
-        if dtype not in DType.__members__ or count_elements(tuple(shape)) > ELEMENTS_MAX:
+        # A 0 must not hide the other sizes: what a model makes of an empty tensor may be that large.
+        elements = count_elements(tuple(dim or 1 for dim in shape))
+        if dtype not in DType.__members__ or elements > TENSOR_ELEMENTS_MAX:
             raise ValueError(f"the tensor {name!r} has an unknown type or too many elements")
         return cls(name, DType[dtype], tuple(shape))
 
@@ -100,13 +106,19 @@ class Signature:
         rows = [layout.as_row() for layout in inputs]
         self.encoded = _canonical([model, version, rows, list(outputs)])
         self.rows = inputs[0].shape[0] if inputs and inputs[0].shape else 1
-        open_sized = any(layout.dtype is DType.BYTES for layout in inputs)
-        self.payload_size = -1 if open_sized else sum(layout.byte_size for layout in inputs)
+        self.payload_size = _payload_size(inputs)
         self._prefix = len(self.encoded).to_bytes(4, "little") + self.encoded
 
-    def digest(self, payload: bytes) -> Key:
-        """Name the request with this signature and these bytes: 128 bits of BLAKE3."""
-        return Key(blake3(self._prefix + payload).digest(KEY_SIZE))
+    def digest(self, payload: bytes, salt: Salt | None = None) -> Key:
+        """Name the request with this signature and these bytes: 128 bits of BLAKE3.
+
+        Args:
+            payload: The tensors' bytes.
+            salt: Of the caller, where its requests must not meet equal ones of others in a cache.
+        """
+        if salt is None:
+            return Key(blake3(self._prefix + payload).digest(KEY_SIZE))
+        return Key(blake3(self._prefix + payload, key=salt).digest(KEY_SIZE))
 
     @classmethod
     def decode(cls, encoded: bytes) -> Signature:
@@ -126,14 +138,19 @@ class Signature:
 
 
 class ResultLayout:
-    """The layouts of an answer's tensors, in order, and their canonical bytes."""
+    """The layouts of an answer's tensors, in order, and their canonical bytes.
 
-    __slots__ = ("encoded", "outputs")
+    Attributes:
+        payload_size: Bytes of all tensors, or -1 where a BYTES tensor leaves it open.
+    """
+
+    __slots__ = ("encoded", "outputs", "payload_size")
 
     def __init__(self, outputs: tuple[TensorLayout, ...]) -> None:
         """Encode it once; the caller keeps the object and uses it again."""
         self.outputs = outputs
         self.encoded = _canonical([[layout.as_row() for layout in outputs]])
+        self.payload_size = _payload_size(outputs)
 
     @classmethod
     def decode(cls, encoded: bytes) -> ResultLayout:
@@ -143,8 +160,8 @@ class ResultLayout:
             ValueError: They are not the encoding of a layout.
         """
         (rows,) = _decode(encoded, 1)
-        if not (isinstance(rows, list) and len(rows) <= TENSORS_MAX):
-            raise ValueError("an answer lists its outputs")
+        if not (isinstance(rows, list) and 0 < len(rows) <= TENSORS_MAX):
+            raise ValueError("an answer lists its outputs, one at least")
         return cls(tuple(TensorLayout.from_row(row) for row in rows))
 
 
@@ -157,6 +174,17 @@ class Result:
         """Bind the bytes to their layout."""
         self.layout = layout
         self.payload = payload
+
+
+def _payload_size(layouts: tuple[TensorLayout, ...]) -> int:
+    if any(layout.dtype is DType.BYTES for layout in layouts):
+        return -1
+    return sum(layout.byte_size for layout in layouts)
+
+
+def salt_of(label: str) -> Salt:
+    """The salt of a caller of this name."""
+    return Salt(blake3(label.encode(), derive_key_context="ringserve 1 cache scope of a caller").digest())
 
 
 def _canonical(value: list[object]) -> bytes:

@@ -71,6 +71,8 @@ def check(spec: ModelSpec, signature: Signature) -> None:
         if not _fits(tensor, layout.shape):
             expected_shape, got_shape = describe_shape(tensor.shape), describe_shape(layout.shape)
             raise BadRequest(f"input {tensor.name} has shape {expected_shape}, got {got_shape}")
+        if 0 in layout.shape and tensor.has_batch_axis and layout.shape[0] > 1:
+            raise BadRequest(f"input {tensor.name} has {layout.shape[0]} items of nothing; send one")
     counts = {layout.name: layout.shape[0] for layout in signature.inputs} if spec.batching else {}
     if len(set(counts.values())) > 1:
         raise BadRequest(f"the inputs of model {spec.name} must have equally many items, got {counts}")

@@ -177,6 +177,8 @@ class LinkClient(asyncio.Protocol):
                 router.refused(index, record.id, records.error_of(record), now)
                 continue
             layout = self._layouts.get(record.layout) or self._layout(record.layout)
+            if len(record.payload) != layout.payload_size >= 0:
+                raise LinkError(f"an answer has {len(record.payload)} bytes for {layout.payload_size}")
             result = Result(layout, record.payload)
             router.answered(index, record.id, result, record.status == records.CACHED, record.time, now)
 

@@ -9,7 +9,7 @@ from typing import TYPE_CHECKING, cast
 
 from ringserve.core.call import Call
 from ringserve.errors import BadRequest, ServeError
-from ringserve.limits import FRAME_BYTES_MAX
+from ringserve.limits import FRAME_BYTES_MAX, PROOF_TIMEOUT_S
 from ringserve.wire import records
 from ringserve.wire.frames import FROM_GATEWAY, FrameReader, Kind, LinkError, frame
 from ringserve.wire.hello import decode_gateway_hello
@@ -20,6 +20,7 @@ if TYPE_CHECKING:
     from ringserve.core.node import Node
     from ringserve.core.signature import Result
     from ringserve.core.signatures import Signatures
+    from ringserve.net.fleet_secret import Challenge
 
     class Host(Protocol):
         """What a link needs of its worker."""
@@ -27,6 +28,15 @@ if TYPE_CHECKING:
         node: Node
         signatures: Signatures
         links: set[LinkServer]
+        unproved: set[LinkServer]
+
+        @property
+        def takes_links(self) -> bool:
+            """Whether gateways may be linked now."""
+
+        @property
+        def credit_items(self) -> int:
+            """Items that one gateway may have here at a time."""
 
         def hello(self) -> bytes:
             """What a gateway is greeted with."""
@@ -45,6 +55,8 @@ if TYPE_CHECKING:
 
 
 log = logging.getLogger(__name__)
+SILENCE_MAX_S = 10.0
+"""How long a gateway may be silent before its hello and within a frame."""
 
 
 class LinkCall(Call):
@@ -68,7 +80,12 @@ class LinkCall(Call):
 
 
 class LinkServer(asyncio.Protocol):
-    """One gateway's link."""
+    """One gateway's link.
+
+    Attributes:
+        calls: What is not answered yet.
+        challenge: What the gateway must prove before it is greeted; None where nothing, or no more.
+    """
 
     def __init__(self, host: Host) -> None:
         """Serve for this worker."""
@@ -78,17 +95,33 @@ class LinkServer(asyncio.Protocol):
         self._out: list[bytes] = []
         self._flush_due = False
         self._transport: asyncio.Transport = cast("asyncio.Transport", None)
+        # A gateway may send anew what it cancels in the same frame, so it may seem to have twice its credit.
+        self._calls_max = 2 * host.credit_items
+        self._heard = False
+        self._watch: asyncio.TimerHandle | None = None
         self.calls: dict[int, LinkCall] = {}
+        self.challenge: Challenge | None = None
 
     def connection_made(self, transport: asyncio.BaseTransport) -> None:
-        """Greet."""
+        """Greet, unless there is something to prove first."""
         self._transport = cast("asyncio.Transport", transport)
+        if self.challenge is None:
+            self._greet()
+        else:
+            self._host.unproved.add(self)
+            self._watch = self._loop.call_later(PROOF_TIMEOUT_S, self._refuse, "it took too long")
+
+    def _greet(self) -> None:
         self._host.links.add(self)
         self._transport.write(frame(Kind.HELLO, self._host.hello()))
+        self._watch = self._loop.call_later(SILENCE_MAX_S, self._look_for_silence)
 
     def connection_lost(self, exc: Exception | None) -> None:  # noqa: ARG002 - asyncio's signature
         """Nobody waits for these calls any more."""
         self._host.links.discard(self)
+        self._host.unproved.discard(self)
+        if self._watch is not None:
+            self._watch.cancel()
         calls, self.calls = self.calls, {}
         for call in calls.values():
             self._host.node.cancel(call)
@@ -96,16 +129,24 @@ class LinkServer(asyncio.Protocol):
     def data_received(self, data: bytes) -> None:
         """Take frames; what arrived together runs together."""
         now = monotonic()
+        self._heard = True
         try:
             for kind, body in self._reader.feed(data):
                 self._take(kind, body, now)
         except LinkError as error:
-            log.warning("a link was closed: %s", error)
-            self._transport.close()
+            self._refuse(str(error))
             return
         self._host.flush(monotonic())  # what was queued meanwhile would else seem cut before it was queued
         if self._out:
             self.flush()
+
+    def pause_writing(self) -> None:
+        """A gateway that does not read is not read from: what waits for it stays bounded."""
+        self._transport.pause_reading()
+
+    def resume_writing(self) -> None:
+        """It reads again."""
+        self._transport.resume_reading()
 
     def put(self, parts: tuple[bytes, bytes, bytes]) -> None:
         """Add a record to the frame that leaves at the end of this turn."""
@@ -130,9 +171,42 @@ class LinkServer(asyncio.Protocol):
         """Close after what was written has left."""
         self._transport.close()
 
+    def _look_for_silence(self) -> None:
+        """Close a link whose gateway stopped in the middle of what it was saying."""
+        if self._reader.is_waiting and not self._heard:
+            log.warning("a link was closed: it was silent for %g s in the middle of a frame", SILENCE_MAX_S)
+            self._transport.abort()
+            return
+        self._heard = False
+        self._watch = self._loop.call_later(SILENCE_MAX_S, self._look_for_silence)
+
+    def _refuse(self, why: str) -> None:
+        """Close the link; where strangers could fill the log with it, it is not told each time."""
+        if self.challenge is not None:
+            self.challenge.secret.refused(why)
+        else:
+            log.warning("a link was closed: %s", why)
+        self._transport.close()
+
+    def _take_hello(self, body: bytes) -> None:
+        hello = decode_gateway_hello(body)
+        challenge = self.challenge
+        if challenge is not None:
+            if not challenge.is_met_by(hello.proof):
+                raise LinkError("the gateway's proof is wrong: it has another secret")
+            if not self._host.takes_links:  # the drain began meanwhile
+                self._transport.close()
+                return
+            self.challenge = None
+            self._host.unproved.discard(self)
+            if self._watch is not None:
+                self._watch.cancel()
+            self._greet()
+        self._host.called(hello.called)
+
     def _take(self, kind: int, body: bytes, now: float) -> None:
         if kind == Kind.REQUESTS:
-            for record in records.read_requests(body):
+            for record in records.read_requests(body, self._calls_max):
                 self._accept(record, now)
         elif kind == Kind.PING:
             self._transport.write(frame(Kind.PONG, self._host.pong(now)))
@@ -144,11 +218,13 @@ class LinkServer(asyncio.Protocol):
         elif kind == Kind.GOODBYE:
             self._transport.close()
         else:
-            self._host.called(decode_gateway_hello(body).called)
+            self._take_hello(body)
 
     def _accept(self, record: records.RequestRecord, now: float) -> None:
         if record.id in self.calls:
             raise LinkError(f"number {record.id} is in use")
+        if len(self.calls) >= self._calls_max:
+            raise LinkError(f"{len(self.calls)} requests are twice what the gateway was granted")
         try:
             signature = self._host.signatures.find(record.signature)
             _check_size(signature.payload_size, len(record.payload))

@@ -22,6 +22,7 @@ from struct import Struct
 
 HEADER = Struct("<IB")
 HELLO_BYTES_MAX = 1 << 20
+CANCEL_BYTES_MAX = 1 << 20
 
 
 class Kind(enum.IntEnum):
@@ -36,6 +37,9 @@ class Kind(enum.IntEnum):
     GOING_AWAY = 7
     GOODBYE = 8
 
+
+_BYTES_MAX = {Kind.CANCEL: CANCEL_BYTES_MAX, Kind.PING: 0, Kind.PONG: 28, Kind.GOING_AWAY: 0, Kind.GOODBYE: 0}
+"""The longest body of the kinds that need not be long: a list of numbers is many times that in memory."""
 
 FROM_GATEWAY = frozenset({Kind.REQUESTS, Kind.CANCEL, Kind.PING, Kind.GOODBYE})
 FROM_WORKER = frozenset({Kind.ANSWERS, Kind.PONG, Kind.GOING_AWAY})
@@ -56,7 +60,7 @@ class FrameReader:
     Memory is bounded by one frame of `frame_bytes_max`, and a length is checked before its bytes are awaited.
     """
 
-    __slots__ = ("_allowed", "_buffer", "_greeted", "_size_max")
+    __slots__ = ("_buffer", "_greeted", "_longest")
 
     def __init__(self, allowed: frozenset[Kind], frame_bytes_max: int) -> None:
         """Begin before the hello.
@@ -65,10 +69,14 @@ class FrameReader:
             allowed: Kinds that may follow the hello.
             frame_bytes_max: The longest body.
         """
-        self._allowed = allowed
-        self._size_max = frame_bytes_max
+        self._longest = {int(kind): _BYTES_MAX.get(kind, frame_bytes_max) for kind in allowed}
         self._buffer = bytearray()
         self._greeted = False
+
+    @property
+    def is_waiting(self) -> bool:
+        """Whether more bytes must come: the hello is missing, or a frame has begun and not ended."""
+        return not self._greeted or len(self._buffer) > 0
 
     def feed(self, data: bytes) -> list[tuple[int, bytes]]:
         """Take bytes as they come and return the frames they complete, in order.
@@ -113,7 +121,9 @@ class FrameReader:
                 raise LinkError(f"a link begins with a hello, got a frame of kind {kind}")
             if length > HELLO_BYTES_MAX:
                 raise LinkError(f"a hello of {length} bytes is longer than {HELLO_BYTES_MAX}")
-        elif kind not in self._allowed:
+            return
+        longest = self._longest.get(kind)
+        if longest is None:
             raise LinkError(f"a frame of kind {kind} may not come here")
-        elif length > self._size_max:
-            raise LinkError(f"a frame of {length} bytes is longer than {self._size_max}")
+        if length > longest:
+            raise LinkError(f"a frame of {length} bytes is longer than {longest}")

@@ -2,9 +2,12 @@
 
 from __future__ import annotations
 
+from typing import Annotated
+
 import msgspec
 
 from ringserve.core.router.worker_state import Hello
+from ringserve.core.signature import DIMENSIONS_MAX, TENSORS_MAX
 from ringserve.core.tensor import DType, ModelSpec, TensorSpec
 from ringserve.wire.frames import LinkError
 
@@ -12,22 +15,27 @@ PROTOCOL = "ringserve-link"
 """The token of the HTTP Upgrade that opens a link."""
 
 VERSION = 1
+CALLED_MAX = 300
+"""Characters of a name: a host's has 253 at most."""
+
+_Size = Annotated[int, msgspec.Meta(ge=0)]
+_Seconds = Annotated[float, msgspec.Meta(ge=0)]
 
 
 class _Tensor(msgspec.Struct, forbid_unknown_fields=False):
     name: str
     dtype: str
-    shape: list[int | str | None]
+    shape: Annotated[list[_Size | str | None], msgspec.Meta(max_length=DIMENSIONS_MAX)]
 
 
 class _Model(msgspec.Struct):
     name: str
     version: str
     digest: str
-    inputs: list[_Tensor]
-    outputs: list[_Tensor]
+    inputs: Annotated[list[_Tensor], msgspec.Meta(max_length=TENSORS_MAX)]
+    outputs: Annotated[list[_Tensor], msgspec.Meta(max_length=TENSORS_MAX)]
     batching: bool
-    max_batch: int
+    max_batch: Annotated[int, msgspec.Meta(ge=1)]
     cacheable: bool
     platform: str
 
@@ -36,23 +44,25 @@ class _WorkerHello(msgspec.Struct):
     link: int
     node_id: str
     incarnation: str
-    credit_items: int
-    credit_bytes: int
-    run_timeout_s: float
-    slowest_run_s: float
+    credit_items: _Size
+    credit_bytes: _Size
+    run_timeout_s: _Seconds
+    slowest_run_s: _Seconds
     model: _Model
 
 
-class GatewayHello(msgspec.Struct):
+class GatewayHello(msgspec.Struct, omit_defaults=True):
     """What a gateway says first.
 
     Attributes:
         link: Version of the link it speaks.
         called: What it calls the worker: the worker warns when two gateways differ in this.
+        proof: That it knows the fleet's secret, see `proof`; empty where none is asked for.
     """
 
     link: int
-    called: str
+    called: Annotated[str, msgspec.Meta(max_length=CALLED_MAX)]
+    proof: Annotated[str, msgspec.Meta(max_length=CALLED_MAX)] = ""
 
 
 def encode_worker_hello(hello: Hello) -> bytes:
@@ -117,9 +127,9 @@ def decode_worker_hello(body: bytes) -> Hello:
     )
 
 
-def encode_gateway_hello(called: str) -> bytes:
+def encode_gateway_hello(called: str, proof: str = "") -> bytes:
     """The body of a gateway's HELLO."""
-    return msgspec.json.encode(GatewayHello(link=VERSION, called=called))
+    return msgspec.json.encode(GatewayHello(link=VERSION, called=called, proof=proof))
 
 
 def decode_gateway_hello(body: bytes) -> GatewayHello:

@@ -103,7 +103,9 @@ def _whole(dtype: DType, position: int, number: int | float) -> int:  # noqa: PY
             raise BadRequest(
                 f"input_data[{position}] must be a whole number for {dtype.name}, got {number!r}"
             )
-        return int(number)
+        whole = int(number)
+        # JSON's integers below -2**63 come as the float nearest to them, which would pass for INT64's least.
+        return whole if whole > -(2**63) else whole - 1
     return number
 
 

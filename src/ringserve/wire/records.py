@@ -22,6 +22,8 @@ DEPTH = Struct("<I")
 PONG = Struct("<ddQI")
 COMPUTED, CACHED, FIRST_ERROR = 0, 1, 2
 U32_MAX = 0xFFFFFFFF
+RECORDS_MAX = 1 << 20
+"""Requests in one frame, unless fewer may come: a short record is ten times its bytes in memory."""
 _NUMBER_OF = {kind: number for number, kind in enumerate(ANSWERS)}
 SENTENCE_BYTES_MAX = 4096
 
@@ -62,11 +64,15 @@ def request_head(call_id: int, left_s: float, key: bytes, signature: bytes, payl
     return REQUEST.pack(call_id, left_ms, len(signature), len(payload), key)
 
 
-def read_requests(body: bytes) -> list[RequestRecord]:
+def read_requests(body: bytes, count_max: int = RECORDS_MAX) -> list[RequestRecord]:
     """Cut the body of a REQUESTS frame.
 
+    Args:
+        body: The body.
+        count_max: The most records it may hold.
+
     Raises:
-        LinkError: The lengths do not add up.
+        LinkError: The lengths do not add up, or there are too many.
     """
     records = []
     position, end, size, unpack_from = 0, len(body), REQUEST.size, REQUEST.unpack_from
@@ -77,6 +83,10 @@ def read_requests(body: bytes) -> list[RequestRecord]:
             middle = start + signature_size
             position = middle + payload_size
             records.append(RequestRecord(call_id, left_ms, key, body[start:middle], body[middle:position]))
+            if len(records) > count_max:
+                raise LinkError(
+                    f"a frame holds more than {count_max} requests, which is beyond what was granted"
+                )
     except error as cause:
         raise LinkError("a frame of requests ends in the middle of a record") from cause
     if position != end:

@@ -15,6 +15,7 @@ from ringserve.core.router.worker_state import Hello
 from ringserve.core.run_place import RunPlace
 from ringserve.core.signatures import Signatures
 from ringserve.errors import Draining, NotReady, ServeError
+from ringserve.limits import LINKS_MAX, UNPROVED_LINKS_MAX
 from ringserve.net.link_server import LinkServer
 from ringserve.net.listener import Listener
 from ringserve.net.pages import describe_model
@@ -40,6 +41,7 @@ if TYPE_CHECKING:
 
 log = logging.getLogger(__name__)
 TICK_S = 1.0
+NAMES_MAX = 16
 
 
 class WorkerShell:
@@ -54,6 +56,7 @@ class WorkerShell:
         self.pages: dict[str, Page] = {"/health": self._health, "/model": self._model}
         self.listener = Listener(settings, self)
         self.links: set[LinkServer] = set()
+        self.unproved: set[LinkServer] = set()
         self.node = cast("Node", None)
         self.signatures = cast("Signatures", None)
         self._engine: Engine | None = None
@@ -130,9 +133,15 @@ class WorkerShell:
 
     def link_protocol(self) -> LinkServer | None:
         """A link for a gateway, once there is a model to serve and until the drain."""
-        return None if self._engine is None or self._draining else LinkServer(self)
+        many = len(self.links) >= LINKS_MAX or len(self.unproved) >= UNPROVED_LINKS_MAX
+        return LinkServer(self) if self.takes_links and not many else None
 
     # Link host
+
+    @property
+    def takes_links(self) -> bool:
+        """Whether gateways may be linked now."""
+        return self._engine is not None and not self._draining
 
     def flush(self, now: float) -> None:
         """Give the engine what there is."""
@@ -143,17 +152,22 @@ class WorkerShell:
             if wake is not None and wake < self._timer.at:
                 self._timer.wake_by(wake)
 
+    @property
+    def credit_items(self) -> int:
+        """Items that one gateway may have here at a time."""
+        settings = self.settings
+        return settings.credit_items or 2 * (settings.max_queue + settings.max_batch)
+
     def hello(self) -> bytes:
         """What a gateway is greeted with."""
         assert self._engine is not None
         settings = self.settings
-        credit = settings.credit_items or 2 * (settings.max_queue + settings.max_batch)
         return encode_worker_hello(
             Hello(
                 node_id=self.name,
                 incarnation=self.incarnation,
                 spec=self._engine.spec,
-                credit_items=credit,
+                credit_items=self.credit_items,
                 credit_bytes=settings.credit_bytes,
                 run_timeout_s=settings.run_timeout_s,
                 slowest_run_s=self.node.slowest_run_s,
@@ -170,7 +184,8 @@ class WorkerShell:
         if self._names_called and name not in self._names_called:
             others = ", ".join(sorted(self._names_called))
             log.warning("gateways call this worker differently (%s and %s): their rings differ", others, name)
-        self._names_called.add(name)
+        if len(self._names_called) < NAMES_MAX:  # a stranger may make names up
+            self._names_called.add(name)
 
     # Life
 

@@ -1,0 +1,245 @@
+"""What is fuzzed: each target takes any bytes and fails if a promise about them is broken."""
+
+from __future__ import annotations
+
+import math
+from collections.abc import Callable
+from struct import unpack
+
+import orjson
+
+from ringserve.core.signature import Result, ResultLayout, Signature
+from ringserve.core.signatures import Signatures
+from ringserve.core.tensor import DType, ModelSpec, TensorSpec, count_elements
+from ringserve.errors import ANSWERS, BadRequest, ServeError, TooLarge
+from ringserve.wire import hello, records
+from ringserve.wire.frames import FROM_GATEWAY, FROM_WORKER, FrameReader, Kind, LinkError, frame
+from ringserve.wire.infer_json import InferCodec
+from ringserve.wire.nested import item_shape_of, pack_numbers
+
+FRAME_MAX = 1 << 16
+
+
+def spec_of(dtype: DType, *shape: int | str | None) -> ModelSpec:
+    """A model with one input."""
+    return ModelSpec("m", "1", "d", (TensorSpec("x", dtype, shape),), (), False, 1, True, "cpu")
+
+
+SPECS = (
+    spec_of(DType.FP32, "b", 3),
+    spec_of(DType.INT64, "b", "n"),
+    spec_of(DType.UINT8, "b", 2, 2),
+    spec_of(DType.FP16, "b", None, None),
+    spec_of(DType.FP64, "b"),
+    spec_of(DType.INT8, 3),
+    spec_of(DType.UINT64, "b", "n", 0),
+    spec_of(DType.INT32),
+)
+GOOD = {3: b"[1,2,3]", 4: b"[1,2,3,4]", 1: b"[1]"}
+
+
+def check_link(data: bytes) -> None:
+    """One byte says which end reads and how the rest is cut; what comes out does not depend on the cut."""
+    if not data:
+        return
+    worker, step, stream = data[0] & 1, (data[0] >> 1) or 1, data[1:]
+
+    def read(size: int) -> tuple[list[tuple[int, bytes]], str]:
+        reader = FrameReader(FROM_GATEWAY if worker else FROM_WORKER, FRAME_MAX)
+        frames: list[tuple[int, bytes]] = []
+        for start in range(0, len(stream), size):
+            try:
+                frames += reader.feed(stream[start : start + size])
+            except LinkError as error:
+                return frames, str(error)
+            assert len(reader._buffer) < FRAME_MAX + 5 + size
+        return frames, ""
+
+    (whole, why), (parts, other) = read(len(stream) or 1), read(step)
+    assert why == other, (why, other)
+    assert why or whole == parts
+    for kind, body in parts:
+        read_body(kind, body)
+        assert frame(Kind(kind), body) in stream
+
+
+def read_body(kind: int, body: bytes) -> None:
+    """Read what a frame carries, and write it again."""
+    try:
+        if kind == Kind.REQUESTS:
+            said = records.read_requests(body)
+            again = [
+                records.request_head(row.id, row.left_ms / 1000, row.key, row.signature, row.payload)
+                + row.signature
+                + row.payload
+                for row in said
+            ]
+            heads = b"".join(again)
+            assert len(heads) == len(body)
+            assert [row[2:] for row in records.read_requests(heads)] == [row[2:] for row in said]
+        elif kind == Kind.ANSWERS:
+            _depth, answers = records.read_answers(body)
+            for answer in answers:
+                if answer.status >= records.FIRST_ERROR:
+                    assert isinstance(records.error_of(answer), ANSWERS)
+                else:
+                    check_layout(answer.layout)
+        elif kind == Kind.CANCEL:
+            assert records.cancel_body(list(records.read_cancel(body))) == body
+        elif kind == Kind.PONG:
+            assert records.PONG.pack(*records.read_pong(body)) == body
+        elif kind == Kind.HELLO:
+            check_hello(body)
+    except LinkError:
+        return
+
+
+def check_records(data: bytes) -> None:
+    """One byte says of which kind the rest is the body."""
+    if data:
+        read_body(data[0] % 9, data[1:])
+
+
+def check_hello(data: bytes) -> None:
+    """What can be read survives being written; a model that is told can be spoken to."""
+    try:
+        said = hello.decode_gateway_hello(data)
+        assert hello.decode_gateway_hello(hello.encode_gateway_hello(said.called)) == said
+    except LinkError:
+        pass
+    try:
+        heard = hello.decode_worker_hello(data)
+    except LinkError:
+        return
+    assert hello.decode_worker_hello(hello.encode_worker_hello(heard)) == heard
+    assert heard.credit_items >= 0
+    assert heard.credit_bytes >= 0
+    try:
+        InferCodec(heard.spec).decode(b'{"input_data":[1]}')
+    except ServeError:
+        return
+
+
+def check_signature(data: bytes) -> None:
+    """A signature that can be read is bounded, and is read the same once it is written."""
+    try:
+        signature = Signature.decode(data)
+    except ValueError:
+        signature = None
+    if signature is not None:
+        assert Signature.decode(signature.encoded).encoded == signature.encoded
+        assert signature.payload_size < 2**34 * 1024
+        assert len(signature.digest(b"")) == 16
+        for spec in SPECS:
+            try:
+                known = Signatures(spec).find(data)
+            except BadRequest:
+                continue
+            assert 0 <= known.rows <= max(1, known.payload_size)
+    check_layout(data)
+
+
+def check_layout(data: bytes) -> None:
+    """The same for an answer's layout."""
+    try:
+        layout = ResultLayout.decode(data)
+    except ValueError:
+        return
+    assert ResultLayout.decode(layout.encoded).encoded == layout.encoded
+    size = sum(tensor.byte_size for tensor in layout.outputs)
+    if size > 1 << 20 or any(not tensor.dtype.size for tensor in layout.outputs):
+        return
+    try:
+        said = InferCodec(SPECS[0]).encode(Result(layout, bytes(size)), "r", "w", False, 1)
+    except ServeError:
+        return
+    assert len(orjson.loads(said)["output_data"]) == count_elements(layout.outputs[0].shape)
+
+
+def sentence_of(error: ServeError) -> str:
+    """What the caller reads: some words, however long the input was."""
+    assert 0 < len(error.message.encode("utf-8", "replace")) < 1000, error.message
+    return error.message
+
+
+def told(codec: InferCodec, body: bytes) -> tuple[bytes, bytes] | str:
+    """What a caller gets for a body: signature and payload, or a sentence."""
+    try:
+        request = codec.decode(body)
+    except (BadRequest, TooLarge) as error:
+        return sentence_of(error)
+    return request.signature.encoded, request.payload
+
+
+def check_infer(data: bytes) -> None:
+    """One byte says the model; one that knows the shape says what a fresh one does, as does the worker."""
+    if not data:
+        return
+    spec, body = SPECS[data[0] % len(SPECS)], data[1:]
+    fresh, used = InferCodec(spec), InferCodec(spec)
+    for good in GOOD.values():
+        told(used, b'{"input_data":' + good + b"}")
+    result = told(fresh, body)
+    for codec in (used, fresh, used):
+        assert told(codec, body) == result, (told(codec, body), result)
+    if isinstance(result, str):
+        return
+    encoded, payload = result
+    signature = Signatures(spec).find(encoded)
+    assert signature.payload_size == len(payload)
+    numbers = unpack(f"<{len(payload) // spec.inputs[0].dtype.size}{spec.inputs[0].dtype.code}", payload)
+    sent = flat(orjson.loads(body)["input_data"])
+    assert len(numbers) == len(sent)
+    for got, number in zip(numbers, sent, strict=True):
+        assert not isinstance(number, bool)
+        assert isinstance(number, int | float)
+        if spec.inputs[0].dtype.is_float:
+            assert math.isfinite(got)
+            assert got == number or abs(got - number) <= abs(number) * 1e-3 + 1e-7
+        else:
+            assert got == number
+
+
+def flat(value: object) -> list[object]:
+    """The numbers of nested lists, in order."""
+    if not isinstance(value, list):
+        return [value]
+    return [number for one in value for number in flat(one)]
+
+
+def check_nested(data: bytes) -> None:
+    """Any JSON list is an item or is refused in a sentence."""
+    if not data:
+        return
+    tensor = SPECS[data[0] % len(SPECS)].inputs[0]
+    try:
+        value = orjson.loads(data[1:])
+    except orjson.JSONDecodeError:
+        return
+    if not isinstance(value, list):
+        return
+    try:
+        item = item_shape_of(tensor, value)
+        payload = pack_numbers(tensor, item, value)
+    except BadRequest as error:
+        sentence_of(error)
+        return
+    assert len(payload) == count_elements(item) * tensor.dtype.size
+    assert len(item) == len(tensor.item_shape)
+
+
+def _http(data: bytes) -> None:
+    from tests.fuzz.http_door import check_http
+
+    check_http(data)
+
+
+TARGETS: dict[str, Callable[[bytes], None]] = {
+    "hello": check_hello,
+    "http": _http,
+    "infer": check_infer,
+    "link": check_link,
+    "nested": check_nested,
+    "records": check_records,
+    "signature": check_signature,
+}
