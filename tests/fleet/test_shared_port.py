@@ -13,7 +13,7 @@ import pytest
 
 from ringserve.tools.processes import Process, ringserve_processes
 from tests.faults.crowd import Crowd, tally
-from tests.integration.servers import Connection, Server, Servers, infer_body, request, until
+from tests.integration.servers import Connection, Server, Servers, chunked, infer_body, request, until
 from tests.support import models
 
 DIGITS = [0.0] * 64
@@ -130,6 +130,35 @@ def test_what_waits_in_the_queue_when_all_stops_is_answered(servers: Servers, al
         with connection:
             answer = connection.answer()
             assert (answer.status, answer.headers.get("connection")) == (200, "close")
+            assert connection.is_closed_by_peer()
+    assert server.wait() == 0
+
+
+def is_closed(server: Server) -> bool:
+    try:
+        server.connect().socket.close()
+    except ConnectionRefusedError:
+        return True
+    return False
+
+
+def test_each_way_to_ask_is_told_to_close_while_all_stops(servers: Servers) -> None:
+    """A request that has begun keeps its connection from being closed as an idle one."""
+    server = servers.up(workers=1).wait_ready()
+    asked = [
+        request(infer_body(DIGITS)),
+        chunked(infer_body(DIGITS)),
+        request(path="/health", method="GET"),
+    ]
+    connections = [server.connect() for _ in asked]
+    for connection, data in zip(connections, asked, strict=True):
+        assert "connection" not in connection.ask(request(path="/health", method="GET")).headers
+        connection.send(data[:10])
+    server.send_signal(signal.SIGTERM)
+    until(lambda: is_closed(server), server.log)
+    for connection, data in zip(connections, asked, strict=True):
+        with connection:
+            assert connection.ask(data[10:]).headers["connection"] == "close"
             assert connection.is_closed_by_peer()
     assert server.wait() == 0
 

@@ -195,6 +195,7 @@ class HttpProtocol(HttpToolsProtocol):
         """Drain: close after what is pending; an idle connection is left to the listener's sweep."""
         cycle = self._ordinary_cycle()
         if cycle is not None:
+            cycle.default_headers = self._listener.server_state.default_headers  # they say "close" now
             cycle.keep_alive = False
 
     def pause_writing(self) -> None:

@@ -104,6 +104,7 @@ class Listener:
         """
         self.draining = True
         self._drain_began = now
+        self._tell_time()
         if self._server is not None and self._listening is not None:
             waiting = accept_waiting(self._listening)
             self._server.close()
@@ -134,5 +135,7 @@ class Listener:
 
     def _tell_time(self) -> None:
         headers = default_headers()
-        self.server_state.default_headers = headers
+        # For the ordinary way; the fast path knows itself which answer is the last one of a connection.
+        closing = [(b"connection", b"close")] if self.draining else []
+        self.server_state.default_headers = headers + closing
         self.head = head_bytes(headers)
