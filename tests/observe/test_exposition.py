@@ -1,5 +1,8 @@
 """What is written is what a scraper reads back."""
 
+import subprocess
+import sys
+
 import pytest
 from prometheus_client.openmetrics.parser import text_string_to_metric_families as open_metrics_families
 from prometheus_client.parser import text_string_to_metric_families
@@ -64,3 +67,11 @@ def test_buckets_are_cumulative_and_end_with_all(snapshot: Snapshot[ServerStatis
 def test_the_process_shows_its_memory(snapshot: Snapshot[ServerStatistics]) -> None:
     text, _ = exposition([snapshot], "")
     assert b"\nprocess_resident_memory_bytes " in text
+
+
+def test_a_server_that_nobody_scrapes_does_not_import_the_writer() -> None:
+    look = (
+        "import sys, ringserve.gateway.main, ringserve.worker.main; print('prometheus_client' in sys.modules)"
+    )
+    said = subprocess.run([sys.executable, "-c", look], capture_output=True, text=True, check=True).stdout
+    assert said == "False\n"

@@ -26,8 +26,9 @@ inside a worker.
       - job_name: ringserve-worker
         static_configs: [{targets: ["localhost:8001", "localhost:8002", "localhost:8003"]}]
 
-Gateways that share one port (`up --gateways`) answer in turn, each for itself: `process_start_time_seconds`
-tells them apart.
+Gateways that share one port (`up --gateways`) answer in turn, each for itself, and to a scraper look like one
+that starts again and again (`process_start_time_seconds` tells them apart). Where figures must add up, start
+them with a port each.
 
 - Names are in base units, seconds and bytes; `_total` is a counter, `_max` a limit.
 - Counters begin at 0 with their process.
@@ -41,10 +42,49 @@ tells them apart.
   prometheus_client is imported then, in a thread; later ones take a few milliseconds.
 """
 
+WATCHED = (
+    (
+        "A request is lost or counted twice",
+        (
+            "ringserve_requests_accepted_total != "
+            "sum without (outcome) (ringserve_requests_finished_total) + ringserve_requests_pending"
+        ),
+    ),
+    (
+        "Callers get errors",
+        'sum by (route, outcome) (rate(ringserve_http_requests_total{outcome=~"5.."}[5m])) > 0',
+    ),
+    (
+        "Callers wait: the 99th percentile",
+        (
+            "histogram_quantile(0.99, sum by (le) "
+            '(rate(ringserve_request_seconds_bucket{job="ringserve-gateway", phase="total"}[5m])))'
+        ),
+    ),
+    (
+        "A worker gets nothing",
+        'ringserve_link_state{state="up"} == 0 or ringserve_breaker_state{state="OPEN"} == 1',
+    ),
+    ("A worker's queue is nearly full", "ringserve_queue_items > 0.8 * ringserve_queue_items_max"),
+    ("Requests are shed, and why", "sum by (reason) (rate(ringserve_sheds_total[5m])) > 0"),
+    ("A worker hangs", "ringserve_healthy == 0"),
+    (
+        "An event loop is blocked",
+        "histogram_quantile(0.99, rate(ringserve_event_loop_lag_seconds_bucket[5m])) > 0.05",
+    ),
+    (
+        "How much the cache spares",
+        "rate(ringserve_cache_hits_total[5m]) / rate(ringserve_requests_accepted_total[5m])",
+    ),
+)
+"""What an operator wants to know, and the query that tells."""
+
 
 def document() -> str:
     """The whole document."""
     parts = [HEAD]
+    parts.append("\n## What to watch\n\n| what | query |\n|---|---|\n")
+    parts.extend(f"| {what} | `{query}` |\n" for what, query in WATCHED)
     parts.extend(_table("Gateway and worker", SERVER))
     parts.extend(_table("Gateway", GATEWAY))
     parts.extend(_table("Worker, once it has its model", WORKER))

@@ -108,7 +108,8 @@ class WorkerShell:
         place = self._place
         if place is None:
             return [server]
-        own = WorkerStatistics(self.node.statistics(now), len(self.links), place.inline, place.moves)
+        links = len(self.links)
+        own = WorkerStatistics(self.node.statistics(now), links, LINKS_MAX, place.inline, place.moves)
         return [server, Snapshot(WORKER, own)]
 
     def codec(self) -> InferCodec:

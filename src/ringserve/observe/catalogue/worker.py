@@ -15,12 +15,14 @@ class WorkerStatistics:
     Attributes:
         node: Its brain.
         links: Gateways that hold a link to it.
+        links_max: How many may.
         inline: Whether its next run goes in the event loop.
         places_changed: How often that changed.
     """
 
     node: NodeStatistics
     links: int
+    links_max: int
     inline: bool
     places_changed: int
 
@@ -198,6 +200,7 @@ _CACHE: tuple[Metric[WorkerStatistics], ...] = (
 
 _LINKS: tuple[Metric[WorkerStatistics], ...] = (
     Metric("ringserve_links", Kind.GAUGE, "Gateways that hold a link to this worker.", lambda s: s.links),
+    Metric("ringserve_links_max", Kind.GAUGE, "The most of them; more get 503.", lambda s: s.links_max),
 )
 
 WORKER = _REQUESTS + _QUEUE + _BATCHES + _CACHE + _LINKS
