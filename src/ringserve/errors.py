@@ -17,7 +17,9 @@
         ├── NoWorker          503   no worker can take it
         ├── NotReady          503   the model is still loading             another worker may be tried
         ├── Draining          503   the server is going away               another worker may be tried
-        └── DeadlinePassed    504   too late
+        ├── DeadlinePassed    504   too late
+        ├── Unauthorized      401   no API key, or none that is known
+        └── Forbidden         403   a link without what it must prove
 
 `retry_elsewhere` says whether the gateway may ask another worker after a live worker refused with
 it; `counts_against_worker` whether the worker's circuit breaker takes it for a failure. No answer of
@@ -142,6 +144,20 @@ class DeadlinePassed(ServeError):
     grpc = "DEADLINE_EXCEEDED"
 
 
+class Unauthorized(ServeError):
+    """The request shows no API key, or one that is not let in."""
+
+    status = 401
+    grpc = "UNAUTHENTICATED"
+
+
+class Forbidden(ServeError):
+    """A link is asked for by somebody who does not show what it takes."""
+
+    status = 403
+    grpc = "PERMISSION_DENIED"
+
+
 ANSWERS: tuple[type[ServeError], ...] = (
     BadRequest,
     NotFound,
@@ -156,5 +172,7 @@ ANSWERS: tuple[type[ServeError], ...] = (
     NotReady,
     Draining,
     DeadlinePassed,
+    Unauthorized,
+    Forbidden,
 )
 """All leaves, in the order that gives each its number on the link: append, never reorder."""

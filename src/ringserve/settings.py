@@ -12,15 +12,14 @@ reads them. A megabyte is 1,048,576 bytes.
 
 from __future__ import annotations
 
-from collections.abc import Iterator, Mapping
-from dataclasses import Field, dataclass, field, fields
+from collections.abc import Iterator
+from dataclasses import Field, dataclass, fields
 from typing import Any, Literal
+
+from ringserve.flag import Flag, Value, flag
 
 MIB = 1 << 20
 """Bytes in what this program calls a megabyte."""
-
-Value = int | float | str
-"""What a setting can hold. `max_wait_ms` is the one that may be a word ("auto") or a number."""
 
 COMMANDS = ("worker", "gateway", "up")
 """The commands that take settings; `ringserve config` takes those of all."""
@@ -28,38 +27,6 @@ COMMANDS = ("worker", "gateway", "up")
 _WORKER = ("worker", "up")
 _GATEWAY = ("gateway", "up")
 _ALL = COMMANDS
-
-
-@dataclass(frozen=True, slots=True, kw_only=True)
-class Flag:
-    """What is to be known of one setting besides its name and default.
-
-    Attributes:
-        help: One sentence, without the default and the unit, which are added where it is shown.
-        group: The heading it stands under in `--help` and in the documents.
-        commands: The commands that take it.
-        unit: What the number counts; empty for words.
-        low: The smallest allowed number.
-        high: The largest allowed number.
-        choices: The only allowed words; empty: any.
-        auto: Whether the word "auto" is allowed beside numbers.
-        defaults: The default for a command where it is not the field's.
-    """
-
-    help: str
-    group: str
-    commands: tuple[str, ...]
-    unit: str = ""
-    low: float = 0
-    high: float = 1e9
-    choices: tuple[str, ...] = ()
-    auto: bool = False
-    defaults: Mapping[str, Value] = field(default_factory=dict)
-
-
-def _flag(default: Any, group: str, commands: tuple[str, ...], text: str, **more: Any) -> Any:  # noqa: ANN401
-    """Make a dataclass field; `Any` because `dataclasses.field` is typed by its default as well."""
-    return field(default=default, metadata={"flag": Flag(help=text, group=group, commands=commands, **more)})
 
 
 _ADDRESS = "Addresses"
@@ -70,10 +37,11 @@ _ENGINE = "Engine"
 _QUEUE = "Queue and deadlines"
 _RING = "Ring and failover"
 _HTTP = "Connections"
+_SECURITY = "Security"
 _STOP = "Stopping"
 _LOG = "Logs"
 
-GROUPS = (_ADDRESS, _FLEET, _BATCHING, _CACHE, _ENGINE, _QUEUE, _RING, _HTTP, _STOP, _LOG)
+GROUPS = (_ADDRESS, _FLEET, _BATCHING, _CACHE, _ENGINE, _QUEUE, _RING, _HTTP, _SECURITY, _STOP, _LOG)
 """The headings, in the order in which they are shown."""
 
 
@@ -81,16 +49,16 @@ GROUPS = (_ADDRESS, _FLEET, _BATCHING, _CACHE, _ENGINE, _QUEUE, _RING, _HTTP, _S
 class Settings:
     """The effective settings of one process. A field's name is its flag's, with underscores."""
 
-    host: str = _flag(
+    host: str = flag(
         "127.0.0.1",
         _ADDRESS,
         _ALL,
         "The address to listen on; for `up`, the gateway's. 0.0.0.0 or :: listens on every network.",
     )
-    port: int = _flag(
+    port: int = flag(
         8000, _ADDRESS, _GATEWAY, "The gateway's HTTP port; 0 takes a free one.", unit="port", high=65535
     )
-    grpc_port: int = _flag(
+    grpc_port: int = flag(
         0,
         _ADDRESS,
         _ALL,
@@ -100,8 +68,8 @@ class Settings:
         defaults={"gateway": 9000, "up": 9000},
     )
 
-    workers: int = _flag(3, _FLEET, ("up",), "How many workers to start.", unit="processes", low=1, high=256)
-    base_port: int = _flag(
+    workers: int = flag(3, _FLEET, ("up",), "How many workers to start.", unit="processes", low=1, high=256)
+    base_port: int = flag(
         8001,
         _FLEET,
         ("up",),
@@ -109,7 +77,7 @@ class Settings:
         unit="port",
         high=65535,
     )
-    gateways: int = _flag(
+    gateways: int = flag(
         1,
         _FLEET,
         ("up",),
@@ -118,22 +86,22 @@ class Settings:
         low=1,
         high=64,
     )
-    worker_host: str = _flag("127.0.0.1", _FLEET, ("up",), "The address the workers listen on.")
+    worker_host: str = flag("127.0.0.1", _FLEET, ("up",), "The address the workers listen on.")
 
-    max_batch: int = _flag(
+    max_batch: int = flag(
         32, _BATCHING, _WORKER, "The most items in one run of the model.", unit="items", low=1, high=65536
     )
-    batch_timeout_ms: float = _flag(
+    batch_timeout_ms: float = flag(
         20.0, _BATCHING, _WORKER, "The longest an item waits for company.", unit="ms", high=60_000
     )
-    batch_policy: str = _flag(
+    batch_policy: str = flag(
         "eager",
         _BATCHING,
         _WORKER,
         "eager: a free engine takes what is there at once. window: it waits for company that long.",
         choices=("eager", "window"),
     )
-    batching: str = _flag(
+    batching: str = flag(
         "auto",
         _BATCHING,
         _WORKER,
@@ -142,7 +110,7 @@ class Settings:
         choices=("auto", "off", "on"),
     )
 
-    cache_capacity: int = _flag(
+    cache_capacity: int = flag(
         1000,
         _CACHE,
         _WORKER,
@@ -150,17 +118,17 @@ class Settings:
         unit="entries",
         high=100_000_000,
     )
-    cache_mb: float = _flag(
+    cache_mb: float = flag(
         256.0, _CACHE, _WORKER, "The most memory for remembered answers.", unit="MB", high=1_000_000
     )
 
-    provider: str = _flag(
+    provider: str = flag(
         "auto",
         _ENGINE,
         _WORKER,
         "Where the model runs: auto (CUDA where it loads, else CPU), cpu, cuda, or any other provider.",
     )
-    threads: int = _flag(
+    threads: int = flag(
         0,
         _ENGINE,
         _WORKER,
@@ -168,7 +136,7 @@ class Settings:
         unit="threads",
         high=1024,
     )
-    workers_here: int = _flag(
+    workers_here: int = flag(
         1,
         _ENGINE,
         ("worker",),
@@ -177,7 +145,7 @@ class Settings:
         low=1,
         high=1024,
     )
-    run_timeout_s: float = _flag(
+    run_timeout_s: float = flag(
         0.0,
         _ENGINE,
         _WORKER,
@@ -185,7 +153,7 @@ class Settings:
         unit="s",
     )
 
-    max_queue: int = _flag(
+    max_queue: int = flag(
         1024,
         _QUEUE,
         _WORKER,
@@ -194,7 +162,7 @@ class Settings:
         low=1,
         high=10_000_000,
     )
-    max_wait_ms: float | Literal["auto"] = _flag(
+    max_wait_ms: float | Literal["auto"] = flag(
         "auto",
         _QUEUE,
         _WORKER,
@@ -202,7 +170,7 @@ class Settings:
         unit="ms",
         auto=True,
     )
-    request_timeout_ms: float = _flag(
+    request_timeout_ms: float = flag(
         30_000.0,
         _QUEUE,
         _ALL,
@@ -212,10 +180,10 @@ class Settings:
         high=86_400_000,
     )
 
-    virtual_nodes: int = _flag(
+    virtual_nodes: int = flag(
         150, _RING, _GATEWAY, "Virtual nodes a worker has on the ring.", unit="nodes", low=1, high=10_000
     )
-    failure_threshold: int = _flag(
+    failure_threshold: int = flag(
         5,
         _RING,
         _GATEWAY,
@@ -224,10 +192,10 @@ class Settings:
         low=1,
         high=1_000_000,
     )
-    success_threshold: int = _flag(
+    success_threshold: int = flag(
         2, _RING, _GATEWAY, "Successful trials that close it again.", unit="successes", low=1, high=1_000_000
     )
-    circuit_timeout_s: float = _flag(
+    circuit_timeout_s: float = flag(
         30.0,
         _RING,
         _GATEWAY,
@@ -235,7 +203,7 @@ class Settings:
         unit="s",
         high=86_400,
     )
-    hang_timeout_s: float = _flag(
+    hang_timeout_s: float = flag(
         2.0,
         _RING,
         _ALL,
@@ -245,7 +213,7 @@ class Settings:
         low=0.05,
         high=86_400,
     )
-    credit_items: int = _flag(
+    credit_items: int = flag(
         0,
         _RING,
         _WORKER,
@@ -253,7 +221,7 @@ class Settings:
         unit="items",
         high=100_000_000,
     )
-    credit_mb: float = _flag(
+    credit_mb: float = flag(
         256.0,
         _RING,
         _WORKER,
@@ -263,7 +231,7 @@ class Settings:
         high=1_000_000,
     )
 
-    max_body_mb: float = _flag(
+    max_body_mb: float = flag(
         64.0,
         _HTTP,
         _ALL,
@@ -272,7 +240,7 @@ class Settings:
         low=0.001,
         high=2048,
     )
-    max_connections: int = _flag(
+    max_connections: int = flag(
         10_000,
         _HTTP,
         _ALL,
@@ -281,10 +249,10 @@ class Settings:
         low=1,
         high=10_000_000,
     )
-    max_header_kb: int = _flag(
+    max_header_kb: int = flag(
         64, _HTTP, _ALL, "The largest head of a request; more gets 431.", unit="KB", low=1, high=65_536
     )
-    header_timeout_s: float = _flag(
+    header_timeout_s: float = flag(
         10.0,
         _HTTP,
         _ALL,
@@ -363,7 +331,7 @@ class Settings:
         unit="s",
         high=86_400,
     )
-    drain_timeout_s: float = _flag(
+    drain_timeout_s: float = flag(
         30.0,
         _STOP,
         _ALL,
@@ -372,7 +340,7 @@ class Settings:
         high=86_400,
     )
 
-    log_level: str = _flag(
+    log_level: str = flag(
         "info",
         _LOG,
         _ALL,
@@ -398,9 +366,9 @@ class Settings:
 
 def flag_of(spec: Field[Any]) -> Flag:
     """Give the Flag of one of the fields of Settings."""
-    flag = spec.metadata["flag"]
-    assert isinstance(flag, Flag)
-    return flag
+    found = spec.metadata["flag"]
+    assert isinstance(found, Flag)
+    return found
 
 
 def default_of(spec: Field[Any], command: str) -> Value:
@@ -415,8 +383,8 @@ def fields_for(command: str) -> Iterator[Field[Any]]:
     every = fields(Settings)
     for group in GROUPS:
         for spec in every:
-            flag = flag_of(spec)
-            if flag.group == group and (command == "config" or command in flag.commands):
+            about = flag_of(spec)
+            if about.group == group and (command == "config" or command in about.commands):
                 yield spec
 
 

@@ -6,7 +6,7 @@ import pytest
 from hypothesis import given
 from hypothesis import strategies as st
 
-from ringserve.core.signature import ResultLayout, Signature, TensorLayout
+from ringserve.core.signature import KEY_SIZE, ResultLayout, Signature, TensorLayout, salt_of
 from ringserve.core.tensor import DType
 
 layouts = st.builds(
@@ -109,3 +109,19 @@ def test_the_size_of_an_answer_follows_from_its_layout() -> None:
     tensor, text = TensorLayout("y", DType.FP32, (2, 3)), TensorLayout("z", DType.BYTES, (1,))
     assert ResultLayout((tensor, tensor)).payload_size == 48
     assert ResultLayout((tensor, text)).payload_size == -1
+
+
+@given(signatures, st.binary(max_size=40), st.text(max_size=8), st.text(max_size=8))
+def test_a_salt_sets_callers_apart_and_leaves_the_others_alone(
+    signature: Signature, payload: bytes, one: str, other: str
+) -> None:
+    plain, own = signature.digest(payload), signature.digest(payload, salt_of(one))
+    assert len(own) == KEY_SIZE
+    assert own != plain
+    assert (own == signature.digest(payload, salt_of(other))) == (one == other)
+
+
+def test_the_digest_without_a_salt_stays_as_it_is() -> None:
+    """A fleet that is renewed piece by piece must agree on it, or its caches are cold."""
+    signature = Signature("m", "", (TensorLayout("x", DType.FP32, (1, 2)),))
+    assert signature.digest(b"12345678").hex() == "b250bf39b4ca6ec2cbe51743f9cc265a"

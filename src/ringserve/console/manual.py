@@ -176,7 +176,7 @@ def _metavar(name: str) -> str:
     if flag.unit == "port":
         return "PORT"
     if kind_of(spec) is str:
-        return "HOST" if name.endswith("host") else "NAME"
+        return "FILE" if flag.path else "HOST" if name.endswith("host") else "NAME"
     return "auto|N" if flag.auto else "N"
 
 

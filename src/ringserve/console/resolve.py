@@ -10,7 +10,8 @@ from pathlib import Path
 
 from ringserve.console.values import value_of
 from ringserve.errors import UsageError
-from ringserve.settings import Settings, Value, default_of, fields_for, flag_of
+from ringserve.flag import Value
+from ringserve.settings import Settings, default_of, fields_for, flag_of
 
 PREFIX = "RINGSERVE_"
 CONFIG_VARIABLE = "RINGSERVE_CONFIG"

@@ -7,7 +7,8 @@ from dataclasses import Field
 from typing import Any
 
 from ringserve.errors import UsageError
-from ringserve.settings import Flag, Value, flag_of
+from ringserve.flag import Flag, Value
+from ringserve.settings import flag_of
 
 _BITS_SHOWN = 256
 _KINDS = {"int": int, "float": float, "str": str}
@@ -41,17 +42,17 @@ def expected(spec: Field[Any]) -> str:
     if flag.choices:
         return f"{', '.join(flag.choices[:-1])} or {flag.choices[-1]}"
     if kind is str:
-        return "a word"
+        return "a file's path" if flag.path else "a word"
     number = "a whole number" if kind is int else "a number"
     unit = f" ({flag.unit})" if flag.unit not in {"", "port"} else ""
     return f"{'auto or ' if flag.auto else ''}{number} from {plain(flag.low)} to {plain(flag.high)}{unit}"
 
 
 def plain(value: Value) -> str:
-    """Write a value the way a person types it: 20 and not 20.0, 30000 and not 3e+04."""
+    """Write a value the way a person types it: 20 and not 20.0, 30000 and not 3e+04; no file is "none"."""
     if isinstance(value, float) and value.is_integer():
         return str(int(value))
-    return str(value)
+    return str(value) or "none"
 
 
 def _parsed(spec: Field[Any], raw: object) -> Value | None:
@@ -73,6 +74,8 @@ def _word(flag: Flag, raw: object) -> str | None:
     if flag.choices:
         word = word.lower()
         return word if word in flag.choices else None
+    if flag.path:
+        return None if not word.isprintable() else "" if word == "none" else word
     return word if word and word.isprintable() and " " not in word else None
 
 

@@ -8,6 +8,7 @@ from time import monotonic
 from typing import TYPE_CHECKING
 
 from ringserve.gateway.shell import GatewayShell
+from ringserve.net.guard import warn_if_open
 from ringserve.net.link_client import keep_link
 from ringserve.net.listening import bind, inherited, url_of
 from ringserve.net.process import drain, keep_house, run_process, stop_event, tune_collector
@@ -47,12 +48,15 @@ async def _serve(settings: Settings, workers: list[str], beat: Beat, listen_fd: 
     listening = bind(settings.host, settings.port) if listen_fd is None else inherited(listen_fd)
     stop = stop_event()
     shell = GatewayShell(settings, workers)
-    url = url_of(settings.host, listening)
+    guard = shell.listener.guard
+    warn_if_open(guard, listening, takes_links=False)
+    url = url_of(settings.host, listening, tls=guard.tls.server is not None)
     timeout_s = max(1.0, settings.hang_timeout_s)
     async with asyncio.TaskGroup() as tasks:
         running = [
             tasks.create_task(
-                keep_link(shell.router, index, address, shell.links, timeout_s), name=f"link {address}"
+                keep_link(shell.router, index, address, shell.links, timeout_s, guard),
+                name=f"link {address}",
             )
             for index, address in enumerate(workers)
         ]

@@ -10,12 +10,14 @@ from typing import TYPE_CHECKING
 import orjson
 from starlette.applications import Starlette
 from starlette.exceptions import HTTPException
+from starlette.requests import ClientDisconnect
 from starlette.responses import Response
 from starlette.routing import Route
 
 from ringserve.core.call import Call
 from ringserve.errors import ServeError, TooLarge
 from ringserve.net.deadline_header import HEADER, deadline_of
+from ringserve.net.key_ring import SALT
 from ringserve.net.metrics_page import metrics_route
 from ringserve.net.replies import error_body, headers_of
 
@@ -62,6 +64,8 @@ def build_app(listener: Listener) -> Starlette:
             return _json(200, await _infer(request, listener, backend))
         except ServeError as error:
             return _error(error)
+        except ClientDisconnect:  # while the body was read: nobody is there to be told
+            return _error(ServeError("the caller left"))
 
     routes = [Route(path, _page(page), methods=["GET"]) for path, page in backend.pages.items()]
     routes.append(metrics_route(backend))
@@ -78,7 +82,8 @@ async def _infer(request: Request, listener: Listener, backend: Backend) -> byte
     body = await _read(request, listener.body_max)
     codec = backend.codec()
     asked = codec.decode(body)
-    call = AwaitedCall(asked.signature.digest(asked.payload), asked.signature, asked.payload, now, deadline)
+    key = asked.signature.digest(asked.payload, request.scope.get(SALT))
+    call = AwaitedCall(key, asked.signature, asked.payload, now, deadline)
     call.outcome = asyncio.get_running_loop().create_future()
     backend.submit(call, monotonic())
     async with asyncio.TaskGroup() as tasks:
@@ -152,7 +157,7 @@ def _error(error: ServeError) -> Response:
     return _json(error.status, error_body(error.message), error)
 
 
-def _http_error(request: Request, error: Exception) -> Response:
+async def _http_error(request: Request, error: Exception) -> Response:
     assert isinstance(error, HTTPException)
     path = request.url.path[:200]
     if error.status_code == 404:  # noqa: PLR2004
@@ -167,5 +172,5 @@ def _http_error(request: Request, error: Exception) -> Response:
     return answer
 
 
-def _crash(_request: Request, _error: Exception) -> Response:
+async def _crash(_request: Request, _error: Exception) -> Response:
     return _json(500, error_body("the server failed on this request; its log says why"))

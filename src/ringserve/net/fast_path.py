@@ -1,14 +1,14 @@
 """uvicorn's HTTP protocol with a fast path for the plain case of the hot route.
 
-This is the one file that touches uvicorn's inner parts. A plain `POST` of a hot route (HTTP/1.1, a
-Content-Length, no Expect, Upgrade, query or escape) is answered without scope, task or timer. Everything
-else takes uvicorn's ordinary way to the ASGI app. Answers keep the order of their requests: while fast calls
-are pending, an ordinary request waits in uvicorn's own pipeline, and while an ordinary one runs, a hot route
-goes the ordinary way too.
+This file and `refusals` are the only ones that touch uvicorn's inner parts. A plain `POST` of a hot route
+(HTTP/1.1, a Content-Length, no Expect, Upgrade, query or escape) is answered without scope, task or timer.
+Everything else takes uvicorn's ordinary way to the ASGI app. Answers keep the order of their requests: while
+fast calls are pending, an ordinary request waits in uvicorn's own pipeline, and while an ordinary one runs, a
+hot route goes the ordinary way too.
 
 What of uvicorn is owned here: an Upgrade that is not ours is ignored and its body kept; a head is bounded in
-bytes and time; Content-Length beside Transfer-Encoding, and codings other than chunked, are refused; every
-refusal is JSON; callers who leave are told to the backend; shutdown waits for fast calls.
+bytes and time, a body in time; trailers are no headers; what `head_rules` forbids is refused; every refusal
+is JSON; callers who leave are told to the backend; shutdown waits for fast calls.
 
 (Over 300 lines because uvicorn's callbacks must stand together to be read as one state machine.)
 """
@@ -16,64 +16,49 @@ refusal is JSON; callers who leave are told to the backend; shutdown waits for f
 from __future__ import annotations
 
 import asyncio
-from collections import deque
+import logging
 from time import monotonic
 from typing import TYPE_CHECKING, Any, cast
 
 import httptools
-from uvicorn.protocols.http.httptools_impl import HttpToolsProtocol
 
-from ringserve.errors import BadRequest, ServeError, TooLarge
-from ringserve.limits import PIPELINE_MAX
+from ringserve.errors import Forbidden, ServeError
+from ringserve.limits import BODY_RATE_MIN, PIPELINE_MAX
 from ringserve.net.deadline_header import deadline_of
+from ringserve.net.guard import is_open
+from ringserve.net.head_rules import refusal_of, without_offer
 from ringserve.net.http_call import HttpCall, Reply
+from ringserve.net.key_ring import SALT, KeyCheck
 from ringserve.net.outcomes import LEFT
 from ringserve.net.read_flow import ReadFlow
-from ringserve.net.replies import error_body, response
+from ringserve.net.refusals import Busy, Refusals
+from ringserve.net.replies import error_body, response, upgrade_answer
 from ringserve.wire.hello import PROTOCOL
 
 if TYPE_CHECKING:
-    from uvicorn.protocols.http.httptools_impl import RequestResponseCycle
-
+    from ringserve.core.signature import Salt
+    from ringserve.net.link_server import LinkServer
     from ringserve.net.listener import Listener
 
-UPGRADE_ANSWER = (
-    f"HTTP/1.1 101 Switching Protocols\r\nconnection: Upgrade\r\nupgrade: {PROTOCOL}\r\n\r\n".encode()
-)
+log = logging.getLogger(__name__)
 _PROTOCOL = PROTOCOL.encode()
-LINGER_S = 1.0
-"""How long a caller who still sends may go on before the connection is closed under it."""
 
 
-class _Busy:
-    """Stands for an unfinished answer, so that uvicorn queues what comes behind fast calls."""
-
-    response_complete = False
-    keep_alive = True
-    disconnected = False
-
-    def __init__(self) -> None:
-        self.message_event = asyncio.Event()
-
-
-class HttpProtocol(HttpToolsProtocol):
+class HttpProtocol(Refusals):
     """One client connection."""
 
     def __init__(self, listener: Listener) -> None:
         """Serve for this listener."""
-        super().__init__(listener.config, listener.server_state, {}, asyncio.get_running_loop())
-        self._listener = listener
+        super().__init__(listener)
         self._backend = listener.backend
-        self._replies: deque[Reply] = deque()
+        self._check = None if listener.keys is None else KeyCheck(listener.keys)
+        self.salt: Salt | None = None
         self._calls: dict[Reply, HttpCall] = {}
-        self._body: list[bytes] | None = None
-        self.url = b""
-        self._ended = False
-        self._refused = False
         self._chunk_size = 0
-        self._in_head = False
         self._foreign = False
         self._queued_behind = False
+        self._body_size = 0
+        self._tail_size = 0
         self.active_at = 0.0
         self.head_at = 0.0
         self._clear_head()
@@ -104,7 +89,7 @@ class HttpProtocol(HttpToolsProtocol):
         for call in calls.values():
             call.reply.counts[LEFT] += 1
             self._backend.cancel(call)
-        if isinstance(self.cycle, _Busy):
+        if isinstance(self.cycle, Busy):
             self.cycle = cast("Any", None)
         super().connection_lost(exc)
 
@@ -121,11 +106,17 @@ class HttpProtocol(HttpToolsProtocol):
             self.parser.feed_data(data)
         except httptools.HttpParserUpgrade as upgrade:
             self._upgraded(data[upgrade.args[0] :])
+        except httptools.HttpParserCallbackError:
+            log.exception("a request failed in an unforeseen way")
+            self._refuse(500, "the server failed on this request; its log says why")
         except httptools.HttpParserError as error:
             self._refuse(400, f"the request is not valid HTTP: {error}")
         if self._in_head and self.headers is head:  # nothing but this one head was in these bytes
             self._head_size += len(data)
-            self._refuse_long_head(self._head_size)
+            self._refuse_long("head", self._head_size)
+        elif self._coding is not None and not self._in_head:  # sizes of chunks and trailers, without a body
+            self._tail_size += len(data)
+            self._refuse_long("trailer", self._tail_size)
         if len(self._replies) + len(self.pipeline) > PIPELINE_MAX:
             self._look_whether_to_read()
 
@@ -140,6 +131,8 @@ class HttpProtocol(HttpToolsProtocol):
 
     def on_header(self, name: bytes, value: bytes) -> None:
         """Note a header, and those that matter here."""
+        if not self._in_head:
+            return  # a trailer: nobody reads one, and none may pass for a header
         name = name.lower()
         self.headers.append((name, value))
         if name == b"content-length":
@@ -161,16 +154,20 @@ class HttpProtocol(HttpToolsProtocol):
             return
         # One read may hold a whole head that is too long.
         long_read = self._chunk_size > self._listener.head_max
-        if long_read and self._refuse_long_head(sum(len(name) + len(value) for name, value in self.headers)):
+        if long_read and self._refuse_long("head", self._head_length()):
             return
-        refusal = self._head_refusal()
+        version, method, length = self.parser.get_http_version(), self.parser.get_method(), self._length
+        body_max = self._listener.body_max
+        refusal = refusal_of(version, method, self._coding, length, self._lengths, body_max)
         if refusal is not None:
             self._refuse(refusal.status, refusal.message)
             return
         if self.parser.should_upgrade():
             self._foreign = self._upgrade != _PROTOCOL
             return
-        if self._is_fast():
+        if self._check is not None and self._refuse_stranger(self._check):
+            return
+        if method == b"POST" and version == "1.1" and self._is_fast():
             self._body = []
         else:
             self._take_ordinary_way()
@@ -180,6 +177,8 @@ class HttpProtocol(HttpToolsProtocol):
         if self._body is not None:
             self._body.append(body)
         elif not (self._refused or self.parser.should_upgrade()):
+            self._body_size += len(body)
+            self._tail_size = -self._chunk_size
             super().on_body(body)
 
     def on_message_complete(self) -> None:
@@ -189,6 +188,7 @@ class HttpProtocol(HttpToolsProtocol):
             self._body = None
             self._accept(parts[0] if len(parts) == 1 else b"".join(parts))
         elif not (self._refused or self.parser.should_upgrade()):
+            self._in_ordinary = False
             super().on_message_complete()
 
     def shutdown(self) -> None:
@@ -210,12 +210,25 @@ class HttpProtocol(HttpToolsProtocol):
 
     def on_response_complete(self) -> None:
         """An ordinary answer is done: the next one begins."""
+        self._ordinary_count -= 1
         super().on_response_complete()
         self._look_whether_to_read()
+        self._tell_refusal()
 
     def _look_whether_to_read(self) -> None:
         if not (self._ended or self.transport.is_closing()):
             self._reading.look(len(self._replies) + len(self.pipeline))
+
+    def _refuse_stranger(self, check: KeyCheck) -> bool:
+        refusal = None if is_open(self.url) else check.refusal_of(self.headers)
+        if refusal is not None:
+            self._refuse(refusal.status, refusal.message, refusal)
+            return True
+        self.salt = check.salt
+        return False
+
+    def _head_length(self) -> int:
+        return len(self.url) + sum(len(name) + len(value) for name, value in self.headers)
 
     @property
     def idle(self) -> bool:
@@ -228,10 +241,15 @@ class HttpProtocol(HttpToolsProtocol):
         """Whether the head of a request is arriving."""
         return self._in_head
 
-    def _ordinary_cycle(self) -> RequestResponseCycle | None:
-        """The ordinary answer that is under way; uvicorn keeps the last one, and none before the first."""
-        cycle = cast("RequestResponseCycle | _Busy | None", self.cycle)
-        return None if cycle is None or isinstance(cycle, _Busy) or cycle.response_complete else cycle
+    def body_is_late(self, now: float) -> bool:
+        """Whether a body arrives too slowly; while it is not read from, the clock stands."""
+        parts = self._body
+        if self._in_head or (parts is None and not self._in_ordinary):
+            return False
+        if self.flow.read_paused:
+            self.head_at = now
+        size = self._body_size if parts is None else sum(map(len, parts))
+        return now - self.head_at > self._listener.body_timeout_s + size / BODY_RATE_MIN
 
     # The fast path
 
@@ -243,8 +261,6 @@ class HttpProtocol(HttpToolsProtocol):
             and not self.expect_100_continue
             and self._ordinary_cycle() is None
             and not self.pipeline
-            and self.parser.get_method() == b"POST"
-            and self.parser.get_http_version() == "1.1"
         )
 
     def _accept(self, body: bytes) -> None:
@@ -291,19 +307,14 @@ class HttpProtocol(HttpToolsProtocol):
             self.transport.write(out[0] if len(out) == 1 else b"".join(out))
         if self._ended:
             self._close_gently()
-        elif not replies and self._queued_behind:
+            return
+        if not replies and self._queued_behind:
             self._queued_behind = False
-            self.on_response_complete()  # starts the ordinary request that waited behind fast ones
-        elif self._reading.held:
+            super().on_response_complete()  # starts the ordinary request that waited behind fast ones
+        if self._reading.held:
             self._look_whether_to_read()
-
-    def _close_gently(self) -> None:
-        """Say that nothing more comes and discard what still arrives: to close now would reset the answer."""
-        if self.transport.can_write_eof():
-            self.transport.write_eof()
-            self.loop.call_later(LINGER_S, self.transport.close)
-        else:
-            self.transport.close()
+        if self._refusal is not None:
+            self._tell_refusal()
 
     # The ordinary way
 
@@ -312,13 +323,19 @@ class HttpProtocol(HttpToolsProtocol):
         super().on_message_begin()
         self.url, self.headers, self.expect_100_continue = url, headers, expect
         self.scope["headers"] = headers
+        cast("dict[str, object]", self.scope)[SALT] = self.salt
         if self._replies and self._ordinary_cycle() is None:
-            self.cycle = cast("Any", _Busy())
+            self.cycle = cast("Any", Busy())
             self._queued_behind = True
         try:
             super().on_headers_complete()
         except (httptools.HttpParserError, UnicodeDecodeError) as error:
-            self._refuse(400, f"the request's address cannot be read: {error}")
+            self._refuse(400, f"the request's address cannot be read: {str(error)[:200]}")
+            return
+        self._in_ordinary = True
+        self._ordinary_count += 1
+        self._body_size = 0
+        self._tail_size = -self._chunk_size
 
     def _upgraded(self, rest: bytes) -> None:
         """The head asked for another protocol: ours opens a link, any other is ignored."""
@@ -326,69 +343,28 @@ class HttpProtocol(HttpToolsProtocol):
             return
         if self._foreign:
             self._foreign = False
-            head = [
-                b"%b %b HTTP/%b"
-                % (self.parser.get_method(), self.url, self.parser.get_http_version().encode())
-            ]
-            dropped = (b"upgrade", b"connection", b"http2-settings")
-            head += [b"%b: %b" % header for header in self.headers if header[0] not in dropped]
-            self.parser = httptools.HttpRequestParser(self)
-            self.data_received(b"\r\n".join([*head, b"", b""]) + rest)
+            parser, self.parser = self.parser, httptools.HttpRequestParser(self)
+            version = parser.get_http_version()
+            self.data_received(without_offer(parser.get_method(), self.url, version, self.headers) + rest)
+            return
+        if self._replies or self._ordinary_count:
+            self._refuse(400, "a link begins a connection; it does not follow requests")
             return
         link = self._backend.link_protocol()
         if link is None:
             self._refuse(503, "no link can be opened here now")
             return
+        try:
+            challenge = self._listener.guard.challenge(self.headers)
+        except Forbidden as error:
+            self._refuse(error.status, error.message)
+            return
         self._refused = self._ended = True
         self.connections.discard(self)
-        self.transport.write(UPGRADE_ANSWER)
+        self.transport.write(upgrade_answer(() if challenge is None else challenge.answer()))
+        if challenge is not None:
+            cast("LinkServer", link).challenge = challenge
         self.transport.set_protocol(link)
         link.connection_made(self.transport)
         if rest:
             link.data_received(rest)
-
-    # Refusals
-
-    def _head_refusal(self) -> ServeError | None:
-        if self._coding is not None:
-            if self._length is not None:
-                return BadRequest("a request has Content-Length or Transfer-Encoding, not both")
-            if self._coding.strip() != b"chunked":
-                return BadRequest("Transfer-Encoding must be chunked")
-        if self._lengths > 1:
-            return BadRequest("a request has one Content-Length")
-        if (
-            self._length is not None
-            and self._length.isdigit()
-            and int(self._length) > self._listener.body_max
-        ):
-            return TooLarge(
-                f"the body has {int(self._length)} bytes, this server takes {self._listener.body_max}; "
-                "send less or raise --max-body-mb"
-            )
-        return None
-
-    def _refuse_long_head(self, size: int) -> bool:
-        if size <= self._listener.head_max:
-            return False
-        self._refuse(431, f"the head of the request is longer than {self._listener.head_max} bytes")
-        return True
-
-    def refuse_slow_head(self) -> None:
-        """The head took too long to arrive."""
-        self._refuse(408, "the head of the request took too long to arrive")
-
-    def _refuse(self, status: int, sentence: str) -> None:
-        """Answer and close; what is pending before it is answered first, what comes after is not read."""
-        if self._refused or self._ended or self.transport.is_closing():
-            return
-        self._refused = True
-        self._in_head = False
-        self._body = None
-        reply = Reply(close=True, counts=self._listener.outcomes.of_url(self.url))
-        self._replies.append(reply)
-        if (cycle := self._ordinary_cycle()) is not None:
-            cycle.keep_alive = False  # its answer is on the way and must not be cut; it closes then
-            self._ended = True
-            return
-        self._settle(reply, status, error_body(sentence), None)

@@ -46,7 +46,7 @@ class HttpCall(Call):
         times: tuple[float, float],
     ) -> None:
         """Bind the request to its place; `times` are arrival and deadline."""
-        key: Key = request.signature.digest(request.payload)
+        key: Key = request.signature.digest(request.payload, protocol.salt)
         super().__init__(key, request.signature, request.payload, times[0], times[1])
         self._protocol = protocol
         self._codec = codec

@@ -5,20 +5,21 @@ from __future__ import annotations
 import asyncio
 import logging
 from time import monotonic
-from typing import TYPE_CHECKING, cast
+from typing import TYPE_CHECKING, Any, cast
 
 from ringserve.core.signature import Result, ResultLayout
 from ringserve.limits import FRAME_BYTES_MAX
+from ringserve.net.link_opening import NotReady, Opening, complaint_of
 from ringserve.wire import records
 from ringserve.wire.frames import FROM_WORKER, FrameReader, Kind, LinkError, frame
-from ringserve.wire.hello import PROTOCOL, decode_worker_hello, encode_gateway_hello
+from ringserve.wire.hello import decode_worker_hello
 
 if TYPE_CHECKING:
     from ringserve.core.call import Call
     from ringserve.core.router.brain import Router
+    from ringserve.net.guard import Guard
 
 log = logging.getLogger(__name__)
-HEAD_MAX = 16384
 LAYOUTS_MAX = 1024
 BACKOFF_FIRST_S = 0.05
 BACKOFF_MAX_S = 1.0
@@ -26,21 +27,17 @@ NOT_READY_RETRY_S = 0.1
 NOT_READY = 503
 
 
-class NotReady(Exception):
-    """Somebody is there but takes no link yet, or none any more."""
-
-
 class LinkClient(asyncio.Protocol):
     """One link to one worker; `closed` is done when it is over."""
 
-    def __init__(self, router: Router, index: int, address: str) -> None:
-        """Prepare; the loop connects it."""
+    def __init__(self, router: Router, index: int, address: str, secret: bytes | None = None) -> None:
+        """Prepare; the loop connects it. `secret` is the fleet's, where there is one."""
         self._router = router
         self._index = index
         self._address = address
         self._loop = asyncio.get_running_loop()
         self._reader = FrameReader(FROM_WORKER, FRAME_BYTES_MAX)
-        self._head: bytes | None = b""
+        self._opening: Opening | None = Opening(address, secret)
         self._layouts: dict[bytes, ResultLayout] = {}
         self._out: list[bytes] = []
         self._cancels: list[int] = []
@@ -53,15 +50,8 @@ class LinkClient(asyncio.Protocol):
     def connection_made(self, transport: asyncio.BaseTransport) -> None:
         """Ask for the link."""
         self._transport = cast("asyncio.Transport", transport)
-        lines = (
-            "GET / HTTP/1.1",
-            f"Host: {self._address}",
-            "Connection: Upgrade",
-            f"Upgrade: {PROTOCOL}",
-            "",
-            "",
-        )
-        self._transport.write("\r\n".join(lines).encode())
+        if self._opening is not None:
+            self._transport.write(self._opening.request())
 
     def connection_lost(self, exc: Exception | None) -> None:
         """Tell the router, unless it was the router who gave the link up."""
@@ -77,8 +67,8 @@ class LinkClient(asyncio.Protocol):
         """Take the answer to the Upgrade, then frames."""
         now = monotonic()
         try:
-            if self._head is not None:
-                data = self._take_head(data)
+            if self._opening is not None:
+                data = self._open(self._opening, data)
             if self.up:
                 self._router.heard(self._index, now)
             for kind, body in self._reader.feed(data) if data else ():
@@ -120,6 +110,15 @@ class LinkClient(asyncio.Protocol):
         if self._transport is not None:
             self._transport.abort()
 
+    def _open(self, opening: Opening, data: bytes) -> bytes:
+        """Take the answer to the Upgrade; returns the bytes behind it."""
+        rest = opening.feed(data)
+        if rest is None:
+            return b""
+        self._opening = None
+        self._transport.write(opening.hello())
+        return rest
+
     def _due(self) -> None:
         if not self._flush_due:
             self._flush_due = True
@@ -134,24 +133,6 @@ class LinkClient(asyncio.Protocol):
                 self._transport.write(frame(Kind.CANCEL, records.cancel_body(self._cancels)))
         self._out = []
         self._cancels = []
-
-    def _take_head(self, data: bytes) -> bytes:
-        """Gather the answer to the Upgrade; returns the bytes behind it."""
-        head = cast("bytes", self._head) + data
-        end = head.find(b"\r\n\r\n")
-        if end < 0:
-            if len(head) > HEAD_MAX:
-                raise LinkError("what answers there is no ringserve worker")
-            self._head = head
-            return b""
-        self._head = None
-        status = head.split(b" ", 2)[1] if head.startswith(b"HTTP/1.1 ") else b""
-        if status == b"503":
-            raise NotReady("the worker takes no link now")
-        if status != b"101":
-            raise LinkError("what answers there is no ringserve worker")
-        self._transport.write(frame(Kind.HELLO, encode_gateway_hello(self._address)))
-        return head[end + 4 :]
 
     def _take(self, kind: int, body: bytes, now: float) -> None:
         if kind == Kind.ANSWERS:
@@ -199,18 +180,35 @@ def split_address(address: str) -> tuple[str, int]:
 
 
 async def keep_link(
-    router: Router, index: int, address: str, links: dict[int, LinkClient], timeout_s: float
+    router: Router,
+    index: int,
+    address: str,
+    links: dict[int, LinkClient],
+    timeout_s: float,
+    guard: Guard | None = None,
 ) -> None:
-    """Hold a link to a worker for ever: connect, wait until it is lost, connect again with back-off."""
+    """Hold a link to a worker for ever: connect, wait until it is lost, connect again with back-off.
+
+    Args:
+        router: Who is told.
+        index: The worker's place in the router.
+        address: Its HOST:PORT, as typed: over TLS its certificate must be for this host.
+        links: Where the link is put.
+        timeout_s: How long one attempt may take.
+        guard: Knows the fleet's secret and the certificates; None where there are none.
+    """
     loop = asyncio.get_running_loop()
     host, port = split_address(address)
     backoff_s = BACKOFF_FIRST_S
+    told = ""
     while True:
-        link = LinkClient(router, index, address)
+        secret = None if guard is None or guard.secret is None else guard.secret.value
+        link = LinkClient(router, index, address, secret)
         links[index] = link
         try:
             async with asyncio.timeout(timeout_s):
-                await loop.create_connection(lambda link=link: link, host, port)  # type: ignore[misc]
+                more = _tls(guard, host)
+                await loop.create_connection(lambda link=link: link, host, port, **more)  # type: ignore[misc]
                 await link.greeted
         except NotReady:
             await asyncio.sleep(NOT_READY_RETRY_S)
@@ -218,9 +216,21 @@ async def keep_link(
         except (OSError, LinkError, TimeoutError) as error:
             link.abort()
             log.debug("no link to %s: %s", address, error)
+            if (complaint := complaint_of(error)) and complaint != told:
+                told = complaint
+                log.warning("no link to the worker at %s: %s", address, complaint)
             router.connect_failed(index, monotonic(), refused=isinstance(error, ConnectionRefusedError))
             await asyncio.sleep(backoff_s)
             backoff_s = min(BACKOFF_MAX_S, backoff_s * 2)
             continue
         backoff_s = BACKOFF_FIRST_S
+        told = ""
         await link.closed
+
+
+def _tls(guard: Guard | None, host: str) -> dict[str, Any]:
+    """What the loop needs to connect over TLS; nothing where links are plain."""
+    context = None if guard is None else guard.tls.client
+    if context is None:
+        return {}
+    return {"ssl": context, "server_hostname": host, "ssl_shutdown_timeout": BACKOFF_MAX_S}

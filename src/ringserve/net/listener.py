@@ -4,7 +4,8 @@ from __future__ import annotations
 
 import asyncio
 import os
-from typing import TYPE_CHECKING
+from contextlib import suppress
+from typing import TYPE_CHECKING, Any
 
 from uvicorn.config import Config
 from uvicorn.server import ServerState
@@ -12,6 +13,7 @@ from uvicorn.server import ServerState
 from ringserve.core.histogram import LATENCY_BOUNDS_S, Histogram
 from ringserve.net.app import build_app
 from ringserve.net.fast_path import HttpProtocol
+from ringserve.net.guard import Guard
 from ringserve.net.listening import BACKLOG, accept_waiting
 from ringserve.net.metrics_page import PATH as METRICS
 from ringserve.net.outcomes import Counted, Outcomes
@@ -25,6 +27,7 @@ if TYPE_CHECKING:
     from ringserve.settings import Settings
 
 SWEEP_S = 1.0
+HANDSHAKE_GRACE_S = 0.2
 LINGER_S = 1.0
 """How long a draining listener leaves an idle connection open: a request on its way still finds it."""
 
@@ -37,14 +40,22 @@ class Listener:
         outcomes: How requests ended.
         hot_paths: The routes of the fast path, with their counts.
         loop_lag: How late the event loop came to its timers, in seconds.
+        guard: Who may come in.
+        keys: The API keys, with a count for each label; None where none is asked for.
     """
 
     def __init__(self, settings: Settings, backend: Backend) -> None:
-        """Prepare to serve; `start` begins."""
+        """Prepare to serve; `start` begins.
+
+        Raises:
+            UsageError: A file of certificates, keys or the secret cannot be used.
+        """
         self.backend = backend
         self.body_max = settings.max_body_bytes
         self.head_max = settings.max_header_kb << 10
         self.connections_max = settings.max_connections
+        self.guard = Guard(settings)
+        self.keys = self.guard.keys
         self.draining = False
         self.server_state = ServerState()
         self.outcomes = Outcomes((*backend.pages, METRICS, "/infer"))
@@ -52,6 +63,7 @@ class Listener:
         self.loop_lag = Histogram(LATENCY_BOUNDS_S)
         self._keep_alive_s = settings.keep_alive_s
         self._header_timeout_s = settings.header_timeout_s
+        self.body_timeout_s = settings.body_timeout_s
         self._id_prefix = os.urandom(6).hex()
         self._id_count = 0
         self._server: asyncio.Server | None = None
@@ -75,7 +87,9 @@ class Listener:
         loop = asyncio.get_running_loop()
         self._listening = listening
         # create_server listens again: without the number it would cut the queue to its own default of 100.
-        self._server = await loop.create_server(lambda: HttpProtocol(self), sock=listening, backlog=BACKLOG)
+        self._server = await loop.create_server(
+            lambda: HttpProtocol(self), sock=listening, backlog=BACKLOG, **self._tls()
+        )
 
     def new_request_id(self) -> str:
         """An id for a request that brought none."""
@@ -85,12 +99,15 @@ class Listener:
     def sweep(self, now: float) -> None:
         """Tell the time in answers; close what is idle or slow. Call about once in `SWEEP_S`."""
         self._tell_time()
+        self.guard.refresh()
         for protocol in list(self.server_state.connections):
             if not isinstance(protocol, HttpProtocol):
                 continue
             quiet_s = now - protocol.active_at
             if protocol.in_head and now - protocol.head_at > self._header_timeout_s:
-                protocol.refuse_slow_head()
+                protocol.refuse_slow("head")
+            elif protocol.body_is_late(now):
+                protocol.refuse_slow("body")
             elif protocol.idle and (
                 quiet_s > self._keep_alive_s or (self.draining and now - self._drain_began > LINGER_S)
             ):
@@ -108,11 +125,22 @@ class Listener:
         if self._server is not None and self._listening is not None:
             waiting = accept_waiting(self._listening)
             self._server.close()
-            loop = asyncio.get_running_loop()
-            for connection in waiting:
-                await loop.connect_accepted_socket(lambda: HttpProtocol(self), connection)
+            async with asyncio.TaskGroup() as tasks:
+                for connection in waiting:
+                    tasks.create_task(self._take(connection), name="last connection")
+                if self.guard.tls.server is not None:  # handshakes that have begun may end
+                    await asyncio.sleep(HANDSHAKE_GRACE_S)
         for protocol in list(self.server_state.connections):
             protocol.shutdown()
+
+    async def _take(self, connection: socket.socket) -> None:
+        more = self._tls()
+        if more:
+            more["ssl_handshake_timeout"] = LINGER_S
+        with suppress(OSError):  # who does not come to terms by TLS was never let in
+            await asyncio.get_running_loop().connect_accepted_socket(
+                lambda: HttpProtocol(self), connection, **more
+            )
 
     @property
     def connections(self) -> int:
@@ -132,6 +160,17 @@ class Listener:
             head_bytes_max=self.head_max,
             loop_lag=self.loop_lag.statistics(),
         )
+
+    def _tls(self) -> dict[str, Any]:
+        """What the loop needs to take a connection over TLS; nothing where it is plain."""
+        context = self.guard.tls.server
+        if context is None:
+            return {}
+        return {
+            "ssl": context,
+            "ssl_handshake_timeout": self._header_timeout_s,
+            "ssl_shutdown_timeout": LINGER_S,
+        }
 
     def _tell_time(self) -> None:
         headers = default_headers()

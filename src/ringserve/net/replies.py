@@ -3,12 +3,14 @@
 from __future__ import annotations
 
 import math
+from collections.abc import Iterable
 from email.utils import formatdate
 from http import HTTPStatus
 
 import orjson
 
-from ringserve.errors import ServeError
+from ringserve.errors import ServeError, Unauthorized
+from ringserve.wire.hello import PROTOCOL
 
 Headers = list[tuple[bytes, bytes]]
 STATUS_LINES = {
@@ -27,6 +29,8 @@ def headers_of(body: bytes, error: ServeError | None = None) -> Headers:
     headers = [(b"content-type", JSON_TYPE), (b"content-length", b"%d" % len(body))]
     if error is not None and error.retry_after_s is not None:
         headers.append((b"retry-after", b"%d" % max(1, math.ceil(error.retry_after_s))))
+    if isinstance(error, Unauthorized):
+        headers.append((b"www-authenticate", b"Bearer"))
     return headers
 
 
@@ -38,6 +42,12 @@ def error_body(sentence: str) -> bytes:
 def head_bytes(headers: Headers) -> bytes:
     """Headers as they go over the wire."""
     return b"".join([b"%b: %b\r\n" % header for header in headers])
+
+
+def upgrade_answer(more: Iterable[tuple[str, str]]) -> bytes:
+    """The head of the answer that turns a connection into a link."""
+    lines = ["HTTP/1.1 101 Switching Protocols", "connection: Upgrade", f"upgrade: {PROTOCOL}"]
+    return "\r\n".join([*lines, *(f"{name}: {value}" for name, value in more), "", ""]).encode()
 
 
 def response(

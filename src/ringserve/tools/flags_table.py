@@ -6,7 +6,8 @@ import sys
 from collections.abc import Iterator
 from pathlib import Path
 
-from ringserve.settings import COMMANDS, GROUPS, Flag, Value, default_of, fields_for, flag_of
+from ringserve.flag import Flag, Value
+from ringserve.settings import COMMANDS, GROUPS, default_of, fields_for, flag_of
 from ringserve.tools.marked_part import replace_part
 
 BEGIN = "<!-- flags: written by `make docs` -->\n"
@@ -49,7 +50,7 @@ def _default(flag: Flag, defaults: dict[str, Value]) -> str:
 
 
 def _plain(value: Value) -> str:
-    return f"{value:g}" if isinstance(value, float) else str(value)
+    return f"{value:g}" if isinstance(value, float) else str(value) or "none"
 
 
 if __name__ == "__main__":

@@ -6,8 +6,9 @@ import sys
 from collections.abc import Iterator
 from pathlib import Path
 
+from ringserve.flag import Value
 from ringserve.limits import LIMITS
-from ringserve.settings import COMMANDS, GROUPS, Value, default_of, fields_for, flag_of
+from ringserve.settings import COMMANDS, GROUPS, default_of, fields_for, flag_of
 
 HEAD = """# Configuration
 
@@ -49,8 +50,8 @@ def _table(command: str) -> Iterator[str]:
 
 
 def _plain(value: Value) -> str:
-    """Write 20 and not 20.0, 67108864 and not 6.71089e+07."""
-    return str(int(value)) if isinstance(value, float) and value.is_integer() else str(value)
+    """Write 20 and not 20.0, 67108864 and not 6.71089e+07; no file is "none"."""
+    return str(int(value)) if isinstance(value, float) and value.is_integer() else str(value) or "none"
 
 
 if __name__ == "__main__":

@@ -9,6 +9,8 @@ from typing import TYPE_CHECKING, Any
 
 from ringserve.engine.session import Engine
 from ringserve.engine.threads import threads_for
+from ringserve.errors import UsageError
+from ringserve.net.guard import warn_if_open
 from ringserve.net.listening import bind, url_of
 from ringserve.net.process import drain, keep_house, run_process, stop_event, tune_collector
 from ringserve.observe.beat import Beat
@@ -41,8 +43,14 @@ def run_worker(settings: Settings, port: int, name: str, model: Path, supervisor
 
 async def _serve(settings: Settings, listening: socket.socket, name: str, model: Path, beat: Beat) -> int:
     stop = stop_event()
+    if settings.tls_ca and not settings.tls_cert:
+        raise UsageError(
+            "--tls-ca: give a worker --tls-cert and --tls-key too; nobody can show a certificate else"
+        )
     shell = WorkerShell(settings, name)
-    url = url_of(settings.host, listening)
+    guard = shell.listener.guard
+    warn_if_open(guard, listening, takes_links=True)
+    url = url_of(settings.host, listening, tls=guard.tls.server is not None)
     await shell.listener.start(listening)
     async with asyncio.TaskGroup() as tasks:
         house = tasks.create_task(keep_house(shell, beat), name="house")
