@@ -4,7 +4,7 @@ import pytest
 
 from ringserve.core.breaker import BreakerState
 from ringserve.core.router.settings import RouterSettings
-from ringserve.errors import Draining, QueueFull
+from ringserve.errors import Draining, PoisonSuspected, QueueFull
 from tests.core.router.rig import Rig, hello
 
 
@@ -22,7 +22,7 @@ def test_a_call_that_waited_for_a_trial_is_not_sent_again_to_a_worker_that_refus
     trial = rig.submit_new(home=1)
     full = QueueFull("full", 1.0)
     rig.refuse(refused, full)
-    assert refused.error is None, "it waits for the trial"
+    assert refused.errors == [], "it waits for the trial"
     rig.lose(1)
     assert refused.error is full
     assert [index for index, call in rig.ports.sent if call is refused] == [0]
@@ -80,3 +80,29 @@ def test_a_key_on_two_workers_is_followed_until_the_last_of_its_calls_has_left()
     loaded = [rig.submit_new(home=0) for _ in range(20)]
     assert rig.submit(rig.same(first)).worker == first.worker == 0
     assert len({call.worker for call in loaded}) > 1, "a new key would have gone elsewhere"
+
+
+def test_a_worker_that_was_lost_is_asked_again_where_the_others_are_out_of_credit() -> None:
+    rig = Rig(workers=3, up=False)
+    rig.up(0)
+    rig.up(1)
+    rig.up(2, hello(credit_items=1))
+    rig.submit_new(home=2)
+    caller = rig.submit_new(home=0)
+    rig.lose(0)
+    rig.up(0)
+    rig.lose(1)
+    assert [index for index, call in rig.ports.sent if call is caller] == [0, 1, 0]
+
+
+def test_a_process_can_die_but_once() -> None:
+    rig = Rig(workers=2)
+    caller = rig.submit_new(home=0)
+    rig.lose(0)
+    rig.up(0)
+    rig.refuse(caller, Draining("going"))
+    assert caller.worker == 0
+    rig.lose(0)
+    rig.up(0, hello("second"))
+    assert caller.suspects == ((0, "first"),)
+    assert not isinstance(caller.error, PoisonSuspected)

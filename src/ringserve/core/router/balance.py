@@ -19,13 +19,12 @@ from typing import TYPE_CHECKING
 from ringserve.core.breaker import BreakerState
 from ringserve.core.ring import Ring
 from ringserve.core.router.fleet_model import served_model
-from ringserve.core.router.worker_state import KeyFlight
+from ringserve.core.router.worker_state import KeyFlight, WorkerState
 
 if TYPE_CHECKING:
     from collections.abc import Sequence
 
     from ringserve.core.call import Call
-    from ringserve.core.router.worker_state import WorkerState
     from ringserve.core.tensor import ModelSpec
 
 LOAD_FACTOR = 1.25
@@ -150,14 +149,25 @@ class Balance:
     def pass_on(self, call: Call, now: float) -> WorkerState | Nowhere:
         """Like `choose`, without waiting for the worker that has the call's key."""
         order = [self.workers[index] for index in self.ring.preference(call.key)]
-        able = [worker for worker in order if worker.able and worker.index not in call.tried]
-        if not able and len(call.tried) < MOVES_MAX:
-            refusers = [(index, incarnation) for index, incarnation, _ in call.refusals]
-            able = [
-                worker
-                for worker in order
-                if worker.able and (worker.index, worker.incarnation) not in refusers
-            ]
+        fresh = [worker for worker in order if worker.able and worker.index not in call.tried]
+        place = self._first(fresh, call, now)
+        if isinstance(place, WorkerState) or not 0 < len(call.tried) < MOVES_MAX:
+            return place
+        # Whoever failed it may be well again; whoever refused it is not asked twice.
+        refusers = [(index, incarnation) for index, incarnation, _ in call.refusals]
+        again = [
+            worker
+            for worker in order
+            if worker.able
+            and worker.index in call.tried
+            and (worker.index, worker.incarnation) not in refusers
+        ]
+        other = self._first(again, call, now)
+        better = isinstance(other, WorkerState) or other is Nowhere.TRIAL or place is Nowhere.DOWN
+        return other if better else place
+
+    def _first(self, able: list[WorkerState], call: Call, now: float) -> WorkerState | Nowhere:
+        """The first of these that takes the call, those above the bound last."""
         granted = [worker for worker in able if worker.has_credit_for(call)]
         granted.sort(key=self._overloaded)
         for worker in granted:

@@ -305,8 +305,10 @@ class Router:
         if not was_leaving:
             worker.breaker.fail_unpermitted(now)
         if maybe_died:
+            suspect = (worker.index, incarnation)
             for call in calls:
-                call.suspects += ((worker.index, incarnation),)
+                if suspect not in call.suspects:  # a process can die but once
+                    call.suspects += (suspect,)
         self._move(calls, now)
         self._route_parked(now)
 
