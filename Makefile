@@ -2,7 +2,7 @@
 # make test   everything that CI checks: `make check` and all tests
 # make check  format, lint, types, import contract, tidy rules
 # make test-lowest  all tests with the lowest versions that pyproject.toml allows, in .venv-lowest
-# make sim    many seeds of the simulation (SEEDS=5000; SEED=17 replays one)
+# make sim    many seeds of the simulation (N=20000; SEED=17 replays one and tells its story)
 # make faults real servers killed, hung, cut and flooded many times, and a table (REPEAT=20 OTHERS=5)
 # make soak   ten minutes of load with a fault every few seconds (MINUTES=10)
 # make fuzz   search at every door for bytes that break a promise (SECONDS=60 for each; TARGET=http for one)
@@ -17,7 +17,7 @@
 PYTHON ?= python3
 BIN := .venv/bin
 PIP := $(BIN)/python -m pip --disable-pip-version-check --no-input -q
-SEEDS ?= 2000
+N ?= 2000
 SECONDS ?= 60
 TARGET ?= hello http infer link nested records signature
 
@@ -52,7 +52,7 @@ test-lowest: .venv/dev.stamp
 	$(LOWEST)/pytest --ignore=tests/tidy --ignore=tests/packaging $(ARGS)
 
 sim: .venv/dev.stamp
-	SEEDS=$(SEEDS) SEED=$(SEED) $(BIN)/pytest tests/simulation --timeout=0 $(ARGS)
+	@N=$(N) SEED=$(SEED) $(BIN)/python -m tests.simulation
 
 faults: .venv/dev.stamp
 	REPEAT=$(REPEAT) OTHERS=$(OTHERS) $(BIN)/python -m tests.faults.table

@@ -1,225 +1,320 @@
-"""The whole of it: the real router, three real nodes, and one seed that decides everything else."""
+"""A run from its first event to the last: start, break things, stop breaking them, see that all is well."""
 
-import random
-from functools import partial
+from __future__ import annotations
 
-from ringserve.core.call import Call
-from ringserve.core.router.brain import Router
-from ringserve.core.router.settings import RouterSettings
-from ringserve.core.router.worker_state import Hello
-from ringserve.core.signature import Result, Signature, TensorLayout
-from ringserve.core.tensor import DType, ModelSpec, TensorSpec
+from collections import Counter
+from typing import TYPE_CHECKING
+
+from ringserve.core.breaker import BreakerState
+from ringserve.core.signature import Result
 from ringserve.errors import ServeError
-from tests.simulation.checkers import Checker, all_checkers
-from tests.simulation.clock import Clock
-from tests.simulation.network import Link
-from tests.simulation.process import Process, RemoteCall
+from tests.simulation.checkers import all_checkers
+from tests.simulation.clock import Clock, Event, Owner
+from tests.simulation.edges import simulated_edges
+from tests.simulation.faults import FAULTS, Fault
+from tests.simulation.loop import ProcessLoop
+from tests.simulation.model import OLD, Kind
+from tests.simulation.network import Network, Path
+from tests.simulation.plan import Plan
+from tests.simulation.process import GatewayProcess, WorkerProcess
+from tests.simulation.watch import Watch, Watcher
+from tests.simulation.workload import Caller, Request
 
-WORKERS = 3
-FAULTS_S = 3.0
-SETTLE_S = 3.0
-CALM_CALLS = 20
-SIGNATURE = Signature("toy", "1", (TensorLayout("x", DType.UINT8, (1, 8)),))
-INPUT = (TensorSpec("x", DType.UINT8, (None, 8)),)
-SPEC = ModelSpec("toy", "1", "digest", INPUT, INPUT, True, 4, True, "CPU")
+if TYPE_CHECKING:
+    from collections.abc import Callable
 
+CALM_CALLS = 12
+CALM_NUMBERS = 1 << 40
+"""Inputs that were never asked while things went wrong."""
 
-class Caller(Call):
-    """A request from outside; tells the world how it ended."""
+LONGEST_S = 11.0
+"""When the last caller must have an outcome: a little more than the longest time-out."""
 
-    def __init__(self, world: "World", number: int, timeout_s: float) -> None:
-        payload = number.to_bytes(8, "little")
-        now = world.clock.now
-        super().__init__(SIGNATURE.digest(payload), SIGNATURE, payload, now, now + timeout_s)
-        self.world = world
+STEP_S = 0.25
+"""How often it is asked whether all is well again."""
 
-    def answer(self, result: Result, node_id: str, cached: bool, time_us: int) -> None:
-        self.world.ended(self, result)
+QUIET_S = 1.0
+"""How long what is left in the tables may take to go when nobody waits any more."""
 
-    def fail(self, error: ServeError) -> None:
-        self.world.ended(self, error)
+BACK_S = (0.05, 0.6)
+"""How long a worker that died takes to be back."""
 
 
 class World:
-    """A run decided by its seed; also the router's ports.
+    """One run of a plan.
 
     Attributes:
-        story: What went wrong on purpose, and when.
+        workers: The process at each worker's address; None while there is none.
+        gateways: The same for the gateways.
+        gone: Addresses whose worker left for good.
+        models: The digest that the next process at each address loads.
+        pending: Callers who wait.
+        story: What went wrong on purpose, and what was said about it.
         outcomes: How often each kind of outcome came.
+        calm: Whether the faults are over.
     """
 
-    def __init__(
-        self, seed: int, router: type[Router] = Router, checkers: list[Checker] | None = None
-    ) -> None:
-        self.chance = random.Random(seed)
+    def __init__(self, plan: Plan, extra: Callable[[World], list[Watcher]] | None = None) -> None:
+        self.plan = plan
         self.clock = Clock()
-        self.checkers = all_checkers() if checkers is None else checkers
+        fleet = plan.fleet
+        self.network = Network(self.clock, f"{plan.seed}/network", fleet.delay_max_s)
+        self.workers: list[WorkerProcess | None] = [None] * fleet.workers
+        self.gateways: list[GatewayProcess | None] = [None] * fleet.gateways
+        self.gone: set[int] = set()
+        self.models = [OLD] * fleet.workers
+        self.pending: dict[Caller, None] = {}
         self.story: list[str] = []
-        self.outcomes: dict[str, int] = {}
+        self.outcomes: Counter[str] = Counter()
         self.calm = False
-        self.delay_max_s = self.chance.choice([0.0, 0.001, 0.02, 0.1])
-        self.run_s = self.chance.choice([0.001, 0.02, 0.1])
-        settings = RouterSettings(
-            failure_threshold=self.chance.randint(1, 5),
-            circuit_timeout_s=self.chance.uniform(0.5, 2.0),
-        )
-        self.router = router([f"10.0.0.{index}:8001" for index in range(WORKERS)], settings, self)
-        self.processes: list[Process | None] = [None] * WORKERS
-        self.links: list[Link | None] = [None] * WORKERS
-        self.unreachable_until = [0.0] * WORKERS
-        self.incarnations = 0
+        self.lives = 0
+        self.fresh = 0
+        self.computed: dict[str, set[bytes]] = {}
+        self.watch = Watch([*all_checkers(self), *(extra(self) if extra else []), Callers(self)])
+        self._returns: dict[str, Event] = {}
 
     def run(self) -> None:
-        """Begin, break things, stop breaking them, and see that all is well."""
-        for index in range(WORKERS):
-            self.start(index)
-            self.connect(index)
-        self.tick()
-        self.plan_requests()
-        self.plan_faults()
-        self.clock.run_until(FAULTS_S + SETTLE_S, self.after_event)
+        """Live through the plan.
+
+        Raises:
+            Violation: Something that must hold did not.
+        """
+        with simulated_edges():
+            try:
+                self._run()
+            finally:
+                for process in [*self.workers, *self.gateways]:
+                    if process is not None:
+                        process.die()
+
+    def _run(self) -> None:
+        fleet, at = self.plan.fleet, self.clock.at
+        self.tell(fleet.describe())
+        for index, start_at in enumerate(self.plan.starts):
+            self._returns[f"worker {index}"] = at(start_at, self.start_worker, index)
+        for index in range(fleet.gateways):
+            self.start_gateway(index)
+        for request in self.plan.requests:
+            at(request.at, self.submit, request)
+        for fault in self.plan.faults:
+            at(fault.at, self.strike, fault)
+        self.run_until(max([self.plan.span_s, *(fault.at + fault.lasts_s for fault in self.plan.faults)]))
+        self.end_faults()
+        slow_s = fleet.pace.seconds(fleet.worker.max_batch)
+        self._recover(fleet.gateway.circuit_timeout_s + 1.5 * fleet.gateway.hang_timeout_s + 3.0 + 4 * slow_s)
         self.calm = True
-        for number in range(CALM_CALLS):
-            self.clock.after(0.01 * number, partial(self.submit, 1 << 40 | number, 10.0))
-        self.clock.run_until(self.clock.now + 12.0, self.after_event)
-        for checker in self.checkers:
-            checker.quiet(self.router)
+        self.tell("the faults are over, and so is the time to recover")
+        calm_s = CALM_CALLS * (0.05 + 2 * slow_s + 4 * fleet.delay_max_s)
+        self.plan_stream(calm_s, CALM_CALLS)
+        self.run_until(self.clock.now + calm_s)
+        latest = self.clock.now + LONGEST_S
+        while self.pending and self.clock.now < latest:
+            self.run_until(self.clock.now + 0.5)
+        self.run_until(self.clock.now + QUIET_S + slow_s)
+        self.watch.quiet()
 
-    def plan_requests(self) -> None:
-        """Spread requests over the time of the faults; a small pool of keys makes hot ones."""
-        keys = self.chance.choice([3, 50, 10_000])
-        for _ in range(self.chance.randint(20, 200)):
-            number, timeout_s = self.chance.randrange(keys), self.chance.choice([0.05, 0.5, 5.0])
-            when = self.chance.uniform(0.2, FAULTS_S)
-            self.clock.at(when, partial(self.submit, number, timeout_s))
+    def _recover(self, bound_s: float) -> None:
+        """Let a few requests prove the workers until all is well again, or the time for it is over."""
+        until = self.clock.now + bound_s
+        self.run_until(self.clock.now + STEP_S)
+        while self.clock.now < until and not (self._is_well() and not self.pending):
+            self.plan_stream(STEP_S, CALM_CALLS // 3)
+            self.run_until(self.clock.now + 2 * STEP_S)
 
-    def plan_faults(self) -> None:
-        """Crash and cut at random moments."""
-        for _ in range(self.chance.randint(1, 10)):
-            index = self.chance.randrange(WORKERS)
-            fault = self.chance.choice([self.crash, self.cut])
-            self.clock.at(self.chance.uniform(0.2, FAULTS_S), partial(fault, index))
+    def _is_well(self) -> bool:
+        """Whether every gateway has a link to every worker, and trusts it."""
+        return not self._returns and all(
+            gateway is not None
+            and all(
+                worker.able and worker.breaker.state_at(gateway.now) is BreakerState.CLOSED
+                for worker in gateway.router.workers
+                if self.workers[worker.index] is not None and not worker.foreign
+            )
+            for gateway in self.gateways
+        )
 
-    def submit(self, number: int, timeout_s: float) -> None:
-        """Let a request arrive."""
-        call = Caller(self, number, timeout_s)
-        for checker in self.checkers:
-            checker.submitted(call, self.calm)
-        self.router.submit(call, self.clock.now)
+    def run_until(self, end: float) -> None:
+        """Let time pass."""
+        self.clock.run_until(end, self.after_event)
+        ProcessLoop.leave()
 
-    def ended(self, call: Call, outcome: Result | ServeError) -> None:
-        """A caller has its outcome."""
-        kind = type(outcome).__name__
-        self.outcomes[kind] = self.outcomes.get(kind, 0) + 1
-        for checker in self.checkers:
-            checker.ended(call, outcome, self.clock.now)
+    def after_event(self, owner: Owner) -> None:
+        """Let the checkers look at the process to which something happened."""
+        if isinstance(owner, GatewayProcess):
+            if owner.alive:
+                self.watch.after_gateway(owner)
+        elif isinstance(owner, WorkerProcess) and owner.alive and owner.shell.node is not None:
+            self.watch.after_worker(owner)
 
-    def after_event(self) -> None:
-        """Let the checkers look."""
-        for checker in self.checkers:
-            checker.after_event(self.router)
+    def tell(self, sentence: str) -> None:
+        """Add to the story."""
+        self.story.append(f"{self.clock.now:8.3f} {sentence}")
 
-    def tick(self) -> None:
-        """Drive the router's timer."""
-        self.router.tick(self.clock.now)
-        self.clock.at(self.router.next_wake(self.clock.now), self.tick)
+    def path(self, gateway: int, worker: int) -> Path:
+        """What lies between a gateway and a worker."""
+        return self.network.path(f"gateway_{gateway + 1}", self.plan.fleet.addresses[worker])
+
+    # Requests
+
+    def plan_stream(self, lasts_s: float, count: int) -> None:
+        """Spread plain requests of new inputs evenly."""
+        for at in range(count):
+            when = self.clock.now + lasts_s * at / count
+            self.fresh += 1
+            request = Request(when, at % self.plan.fleet.gateways, Kind.PLAIN, CALM_NUMBERS + self.fresh)
+            self.clock.at(when, self.submit, request)
+
+    def submit(self, request: Request) -> None:
+        """Let a request reach its gateway, or another one that listens."""
+        first = self.gateways[request.gateway]
+        for gateway in [first, *self.gateways]:
+            if gateway is not None and gateway.accepting:
+                gateway.soon(self._arrive, gateway, request)
+                return
+
+    def _arrive(self, gateway: GatewayProcess, request: Request) -> None:
+        if not gateway.accepting:
+            return
+        try:
+            gateway.shell.codec()
+        except ServeError as error:
+            self.outcomes[f"turned away: {type(error).__name__}"] += 1
+            return
+        caller = Caller(gateway, request, self.calm)
+        self.pending[caller] = None
+        self.watch.submitted(gateway, caller)
+        gateway.shell.submit(caller, caller.received_at)
+        if request.leaves_s:
+            when = self.clock.now + request.leaves_s
+            self.clock.plan(Event(when, self._leave, (caller,), gateway, io=True))
+
+    def _leave(self, caller: Caller) -> None:
+        if not caller.over:
+            self.watch.left(caller.gateway, caller)
+            caller.gateway.shell.cancel(caller)
 
     # Faults
 
-    def start(self, index: int) -> None:
-        """Begin a new process under this address."""
-        self.incarnations += 1
-        name = f"worker_{index + 1}"
-        self.processes[index] = Process(name, str(self.incarnations), self.clock, self.chance, self.run_s)
+    def strike(self, fault: Fault) -> None:
+        """Let a fault begin."""
+        self.tell(str(fault))
+        FAULTS[fault.kind](self, fault)
 
-    def crash(self, index: int) -> None:
-        """End the process in the middle of what it does; another comes up later."""
-        process = self.processes[index]
-        if process is None:
+    def end_faults(self) -> None:
+        """Stop breaking things: heal, wake and start what is not well."""
+        self.tell("the faults end")
+        for path in self.network.paths.values():
+            path.heal(self.clock.now)
+            path.delay_max_s = self.plan.fleet.delay_max_s
+        for process in [*self.workers, *self.gateways]:
+            if process is not None:
+                process.thaw()
+        for caller in list(self.pending):
+            if caller.request.kind is Kind.POISON:
+                caller.gateway.soon(self._leave, caller)
+        for worker in self.workers:
+            if worker is not None:
+                self._cure(worker)
+        for name, event in list(self._returns.items()):
+            if not event.cancelled():
+                event.cancel()
+                kind, _, index = name.partition(" ")
+                (self.start_worker if kind == "worker" else self.start_gateway)(int(index))
+
+    def _cure(self, worker: WorkerProcess) -> None:
+        worker.dies_in_run = False
+        worker.pace = self.plan.fleet.pace
+        worker.hung_until = 0.0
+        if worker.stuck:
+            self.crash(worker)
+
+    def start_worker(self, index: int) -> None:
+        """Begin a new process at a worker's address; its model takes a while to load."""
+        self._returns.pop(f"worker {index}", None)
+        self.lives += 1
+        process = WorkerProcess(self, index, self.lives, self.models[index])
+        self.workers[index] = process
+        self.network.listening[self.plan.fleet.addresses[index]] = process
+        spec = self.plan.fleet.spec(process.model)
+        when = self.clock.now + process.chance.choice([0.0, 0.2])
+        self.clock.plan(Event(when, process.load, (spec,), process))
+
+    def start_gateway(self, index: int) -> None:
+        """Begin a new process in a gateway's place."""
+        self._returns.pop(f"gateway {index}", None)
+        self.lives += 1
+        self.gateways[index] = GatewayProcess(self, index, self.lives)
+
+    def crash(self, worker: WorkerProcess, back_after_s: float | None = -1.0) -> None:
+        """End a worker's process; None: for good."""
+        if self.workers[worker.index] is not worker:
             return
-        self.story.append(f"{self.clock.now:.3f} crash of worker {index}")
-        process.alive = False
-        self.processes[index] = None
-        self.break_link(index)
-        self.clock.after(self.chance.uniform(0.05, 1.0), lambda: self.start(index))
+        self.watch.died(worker)
+        worker.die()
+        self._vacate(worker, worker.chance.uniform(*BACK_S) if back_after_s == -1.0 else back_after_s)
 
-    def cut(self, index: int) -> None:
-        """Cut the link; the process lives and may not be reached for a while."""
-        self.story.append(f"{self.clock.now:.3f} cut of the link to worker {index}")
-        self.unreachable_until[index] = self.clock.now + self.chance.choice([0.0, 0.5])
-        self.break_link(index)
+    def drain_worker(self, worker: WorkerProcess, back_after_s: float | None) -> None:
+        """Tell a worker to stop."""
+        if not worker.leaving:
+            worker.leaving = True
+            worker.drain_and_exit(
+                self.plan.fleet.worker,
+                worker.shell,
+                lambda status: self._exited(worker, status, back_after_s),
+            )
 
-    def break_link(self, index: int) -> None:
-        """Both ends see it at once."""
-        link, process = self.links[index], self.processes[index]
-        if link is None:
-            return
-        link.alive = False
-        self.links[index] = None
-        if process is not None:
-            process.link_lost()
-        self.router.link_lost(index, self.clock.now)
-        self.clock.after(0.01, lambda: self.connect(index))
+    def crash_gateway(self, gateway: GatewayProcess, back_after_s: float) -> None:
+        """End a gateway's process; its callers are lost with it."""
+        for caller in list(self.pending):
+            if caller.gateway is gateway:
+                self.watch.left(gateway, caller)
+        gateway.die()
+        self._vacate(gateway, back_after_s)
 
-    def connect(self, index: int) -> None:
-        """Try to connect, again and again."""
-        process, now = self.processes[index], self.clock.now
-        if process is None or now < self.unreachable_until[index]:
-            self.router.connect_failed(index, now, refused=process is None)
-            self.clock.after(0.1, lambda: self.connect(index))
-            return
-        self.links[index] = Link(self.clock, self.chance, self.delay_max_s)
-        hello = Hello(process.name, process.incarnation, SPEC, 136, 1 << 20)
-        self.router.link_up(index, hello, now)
+    def drain_gateway(self, gateway: GatewayProcess, back_after_s: float) -> None:
+        """Tell a gateway to stop."""
+        if not gateway.leaving:
+            gateway.leaving = True
+            gateway.drain_and_exit(
+                self.plan.fleet.gateway,
+                gateway.shell,
+                lambda status: self._exited(gateway, status, back_after_s),
+            )
 
-    # Ports
+    def _exited(
+        self, process: WorkerProcess | GatewayProcess, status: int, back_after_s: float | None
+    ) -> None:
+        if process.alive:
+            self.tell(f"{process.name} exits with {status}")
+            self.outcomes[f"exit {status}"] += 1
+            process.die()
+            self._vacate(process, back_after_s)
 
-    def send(self, worker: int, call: Call) -> None:
-        for checker in self.checkers:
-            checker.sent(self.router, worker, call, self.clock.now)
-        link, process, router = self.links[worker], self.processes[worker], self.router
-        if link is None or process is None:
-            return
-        remote = RemoteCall(
-            call,
-            self.clock.now,
-            link,
-            lambda number, result, cached, time_us: router.answered(
-                worker, number, result, cached, time_us, self.clock.now
-            ),
-            lambda number, error: router.refused(worker, number, error, self.clock.now),
-        )
-        link.to_worker(lambda: process.receive(remote))
+    def _vacate(self, process: WorkerProcess | GatewayProcess, back_after_s: float | None) -> None:
+        """Leave a place empty, for a while or for good."""
+        index = process.index
+        if isinstance(process, WorkerProcess):
+            self.workers[index] = None
+            del self.network.listening[self.plan.fleet.addresses[index]]
+            name, start = f"worker {index}", self.start_worker
+        else:
+            self.gateways[index] = None
+            name, start = f"gateway {index}", self.start_gateway
+        if back_after_s is not None and not (name.startswith("worker") and index in self.gone):
+            self._returns[name] = self.clock.at(self.clock.now + back_after_s, start, index)
 
-    def cancel_on(self, worker: int, call_id: int) -> None:
-        link, process = self.links[worker], self.processes[worker]
-        if link is not None and process is not None:
-            link.to_worker(lambda: process.cancel(call_id))
 
-    def ping(self, worker: int) -> None:
-        link, process = self.links[worker], self.processes[worker]
-        if link is not None and process is not None:
-            link.to_worker(lambda: link.to_gateway(lambda: self.pong(worker, process)))
+class Callers(Watcher):
+    """Keeps who waits, after all checkers have seen it."""
 
-    def pong(self, worker: int, process: Process) -> None:
-        """Hear a worker's sign of life."""
-        now, node = self.clock.now, process.node
-        self.router.heard(worker, now)
-        self.router.pong(worker, node.oldest_run_s(now), node.slowest_run_s, node.runs_finished, now)
-        self.router.depth(worker, node.depth)
+    def ended(self, caller: Caller, outcome: Result | ServeError, node_id: str, cached: bool) -> None:
+        self.world.outcomes[type(outcome).__name__] += 1
+        self._over(caller)
 
-    def disconnect(self, worker: int) -> None:
-        self.story.append(f"{self.clock.now:.3f} the router gave up the link to worker {worker}")
-        link, process = self.links[worker], self.processes[worker]
-        if link is not None:
-            link.alive = False
-            self.links[worker] = None
-        if process is not None:
-            process.link_lost()
-        self.clock.after(0.01, lambda: self.connect(worker))
+    def left(self, gateway: GatewayProcess, caller: Caller) -> None:
+        self.world.outcomes["left"] += 1
+        self._over(caller)
 
-    def goodbye(self, worker: int) -> None:
-        self.story.append(f"goodbye to worker {worker}")
-
-    def say(self, sentence: str) -> None:
-        self.story.append(sentence)
+    def _over(self, caller: Caller) -> None:
+        caller.over = True
+        self.world.pending.pop(caller, None)

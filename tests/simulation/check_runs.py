@@ -1,0 +1,67 @@
+"""What a worker may run, and what it may answer from memory."""
+
+from __future__ import annotations
+
+from typing import TYPE_CHECKING
+
+from ringserve.core.batcher import Batch
+from ringserve.core.signature import Result
+from ringserve.errors import ServeError
+from tests.simulation.watch import Watcher, demand
+
+if TYPE_CHECKING:
+    from tests.simulation.process import WorkerProcess
+    from tests.simulation.workload import Caller
+
+
+class BatchRules(Watcher):
+    """A batch is of one signature and of bounded size, and somebody waits for each part of it."""
+
+    def run_started(self, worker: WorkerProcess, batch: Batch) -> None:
+        node = worker.shell.node
+        demand(bool(batch.flights), "an empty run")
+        rows = sum(flight.rows for flight in batch.flights)
+        limit = node.settings.max_batch
+        demand(rows <= limit or len(batch.flights) == 1, f"{rows} rows in a run of at most {limit}")
+        demand(batch.rows == rows, "a batch's rows are miscounted")
+        layouts = {flight.signature.encoded for flight in batch.flights}
+        demand(layouts == {batch.signature.encoded}, "a run of different signatures")
+        for flight in batch.flights:
+            demand(bool(flight.calls), "a run for nobody")
+            late = all(call.deadline <= worker.now for call in flight.calls)
+            demand(not late, "a run that is too late for all who wait for it")
+        demand(len(worker.running) < node.settings.slots, "more runs than slots")
+
+
+class OneRunAKey(Watcher):
+    """What is being computed, or is known, is not computed again."""
+
+    def run_started(self, worker: WorkerProcess, batch: Batch) -> None:
+        if not self.world.plan.fleet.cacheable:
+            return
+        node = worker.shell.node
+        running = [flight.key for one in worker.running.values() for flight in one.flights]
+        keys = [flight.key for flight in batch.flights]
+        demand(len(set(keys)) == len(keys), "one key twice in a run")
+        demand(not set(keys) & set(running), "a key runs twice at a time")
+        demand(not any(key in node.cache._entries for key in keys), "a run for what is in the cache")
+
+
+class CacheIsExact(Watcher):
+    """An answer from the cache was computed there for this very key, and only where caching is on."""
+
+    def ended(self, caller: Caller, outcome: Result | ServeError, node_id: str, cached: bool) -> None:
+        if cached:
+            fleet = self.world.plan.fleet
+            demand(fleet.cacheable and fleet.worker.cache_capacity > 0, "an answer from a cache that is off")
+            demand(caller.key in self.world.computed[node_id], "an answer from the cache, never computed")
+
+    def after_worker(self, worker: WorkerProcess) -> None:
+        cache = worker.shell.node.cache
+        demand(len(cache) <= cache.capacity, "the cache holds more entries than it may")
+        demand(cache.bytes <= cache.bytes_max, "the cache holds more bytes than it may")
+
+    def run_ended(self, worker: WorkerProcess, batch: Batch, failed: bool) -> None:
+        if failed:
+            for flight in batch.flights:
+                demand(flight.key not in worker.shell.node.cache._entries, "an error is in the cache")

@@ -1,0 +1,121 @@
+"""The toy model: what it computes, what makes it fail or kill its process, and how long it takes."""
+
+from __future__ import annotations
+
+import enum
+from collections.abc import Callable, Sequence
+from dataclasses import dataclass, replace
+from typing import TYPE_CHECKING
+
+from ringserve.core.batcher import Batch
+from ringserve.core.run_place import RunPlace
+from ringserve.core.signature import Result, ResultLayout, Signature, TensorLayout
+from ringserve.core.tensor import DType, ModelSpec, TensorSpec
+from ringserve.errors import ServeError
+
+if TYPE_CHECKING:
+    from tests.simulation.process import WorkerProcess
+
+OLD, NEW = "old", "new"
+"""The two models of a roll-out, by digest."""
+
+FACTOR = {OLD: 3, NEW: 5}
+TENSOR = (TensorSpec("x", DType.UINT8, (None, None)),)
+WIDTHS = (8, 12)
+
+
+class Kind(enum.IntEnum):
+    """What an input does to the model; the first byte of its payload."""
+
+    PLAIN = 0
+    FAILING = 1
+    POISON = 2
+
+
+def spec_of(digest: str, max_batch: int, cacheable: bool) -> ModelSpec:
+    """Describe one of the two models."""
+    return ModelSpec("toy", "1", digest, TENSOR, TENSOR, max_batch > 1, max_batch, cacheable, "CPU")
+
+
+def signature_of(rows: int, width: int) -> Signature:
+    """The layout of a request."""
+    return Signature("toy", "1", (TensorLayout("x", DType.UINT8, (rows, width)),))
+
+
+def payload_of(kind: Kind, number: int, rows: int, width: int) -> bytes:
+    """The input of this number."""
+    return (bytes([kind]) + number.to_bytes(width - 1, "little")) * rows
+
+
+def right_answer(digest: str, payload: bytes) -> bytes:
+    """Compute the model."""
+    factor = FACTOR[digest]
+    return bytes((factor * byte + 1) & 255 for byte in payload)
+
+
+@dataclass(frozen=True)
+class Pace:
+    """How long runs take.
+
+    Attributes:
+        run_s: What any run takes.
+        row_s: What each row adds.
+        slots: Runs at a time.
+        inline: Whether a run happens in the event loop, within the very call that starts it.
+    """
+
+    run_s: float
+    row_s: float
+    slots: int
+    inline: bool
+
+    def seconds(self, rows: int) -> float:
+        """How long a run of so many rows takes."""
+        return 0.0 if self.inline else self.run_s + rows * self.row_s
+
+
+class SimEngine:
+    """Stands for an engine whose warm-up was done."""
+
+    def __init__(self, process: WorkerProcess, spec: ModelSpec, pace: Pace) -> None:
+        self.process = process
+        self.spec = spec
+        self.pace = pace
+        self.slots = pace.slots
+        self.provider = "cpu"
+        self.single_run_s = pace.seconds(1)
+        self.full_batch_s = pace.seconds(spec.max_batch)
+        self.slowest_run_s = 1.5 * self.full_batch_s
+
+
+Outcome = Sequence[Result] | ServeError
+Finished = Callable[[Batch, Outcome, float], None]
+
+
+class SimRuns:
+    """Stands for the threads: the process decides when a run ends, and how."""
+
+    def __init__(self, engine: SimEngine, place: RunPlace, slots: int, finished: Finished) -> None:
+        self._process = engine.process
+        self._finished = finished
+
+    def start(self, batch: Batch) -> None:
+        """Begin a run; the process may die of it."""
+        self._process.run(batch, self._finished)
+
+
+_layouts: dict[bytes, ResultLayout] = {}
+
+
+def results_of(digest: str, batch: Batch) -> list[Result]:
+    """Compute a batch."""
+    (layout,) = batch.signature.inputs
+    name = batch.signature.encoded
+    if name not in _layouts:
+        _layouts[name] = ResultLayout((TensorLayout("y", layout.dtype, layout.shape),))
+    return [Result(_layouts[name], right_answer(digest, flight.payload)) for flight in batch.flights]
+
+
+def slower(pace: Pace, factor: float) -> Pace:
+    """The same engine on a busier machine."""
+    return replace(pace, run_s=pace.run_s * factor, row_s=pace.row_s * factor)

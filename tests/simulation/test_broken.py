@@ -1,0 +1,24 @@
+"""The simulation finds brains that are broken on purpose."""
+
+import re
+
+import pytest
+
+from tests.simulation.broken import BREAKS, Break
+from tests.simulation.plan import draw_plan
+from tests.simulation.story import try_plan
+
+SEEDS_MAX = 150
+
+
+@pytest.mark.parametrize("broken", BREAKS, ids=lambda broken: broken.name)
+def test_a_brain_that_is_broken_is_found(broken: Break) -> None:
+    told = set()
+    with broken.applied():
+        for seed in range(SEEDS_MAX):
+            failure = try_plan(draw_plan(seed))
+            if failure is not None:
+                told.add(failure.kind)
+                if re.search(broken.sentence, failure.sentence):
+                    return
+    pytest.fail(f"{SEEDS_MAX} seeds did not find it; they found {told}")
