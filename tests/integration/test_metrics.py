@@ -5,6 +5,7 @@ import threading
 from collections.abc import Iterator
 from concurrent.futures import ThreadPoolExecutor
 from contextlib import contextmanager
+from hashlib import sha256
 from pathlib import Path
 
 import pytest
@@ -122,7 +123,7 @@ def test_every_metric_of_the_catalogue_is_shown_with_its_type_and_meaning(tmp_pa
             for metric in BY_ROLE[role]:
                 family = shown[metric.name.removesuffix(ending.get(metric.kind, ""))]
                 assert (family.type, family.documentation) == (metric.kind.value, metric.help)
-                assert family.samples, metric.name
+                assert family.samples or metric.labels == ("key",), metric.name
             (build,) = shown["ringserve_build"].samples
             assert build.labels["role"] == role
             assert shown["process_resident_memory_bytes"].samples[0].value > 1 << 20
@@ -172,6 +173,26 @@ def test_a_refusal_is_counted_once_under_its_route(tmp_path: Path) -> None:
         ("/health", "405"): 1,
     }
     seen.check()
+
+
+def test_requests_are_counted_by_the_label_of_their_key_and_the_page_asks_for_one(tmp_path: Path) -> None:
+    secrets = {"shop": "a" * 40, "scraper": "b" * 40}
+    lines = [f"{label} sha256:{sha256(key.encode()).hexdigest()}\n" for label, key in secrets.items()]
+    keys = tmp_path / "keys"
+    keys.write_text("".join(lines))
+    with Servers(tmp_path) as servers:
+        worker = servers.worker(digits_path(), "--api-keys", str(keys))
+        assert worker.get("/metrics").status == worker.infer([0.0] * 64).status == 401
+        for number in range(3):
+            assert worker.infer([float(number)] * 64, f"X-API-Key: {secrets['shop']}").status == 200
+        header = f"Authorization: Bearer {secrets['scraper']}"
+        page = worker.ask(request(b"", header, path="/metrics", method="GET")).body.decode()
+    shown = dict(line.rsplit(" ", 1) for line in page.splitlines() if not line.startswith("#"))
+    assert shown['ringserve_key_requests_total{key="shop"}'] == "3.0"
+    assert shown['ringserve_key_requests_total{key="scraper"}'] == "1.0"
+    assert shown['ringserve_http_requests_total{outcome="401",route="/infer"}'] == "1.0"
+    assert shown['ringserve_http_requests_total{outcome="401",route="/metrics"}'] == "1.0"
+    assert not any(key in page for key in secrets.values())
 
 
 def test_sheds_are_counted_by_reason_and_stand_beside_the_limit(tmp_path: Path) -> None:

@@ -20,7 +20,8 @@ def snapshot() -> Snapshot[ServerStatistics]:
         lag.observe(value)
     requests = {("/infer", "200"): 12, ("other", "404"): 3}
     return Snapshot(
-        SERVER, ServerStatistics("gateway", "ready", True, requests, 2, 9, 64, 32, lag.statistics())
+        SERVER,
+        ServerStatistics("gateway", "ready", True, requests, {"somebody": 4}, 2, 9, 64, 32, lag.statistics()),
     )
 
 
@@ -47,6 +48,7 @@ def test_both_formats_tell_the_same(snapshot: Snapshot[ServerStatistics]) -> Non
     ]
     assert read[0] == read[1]
     assert read[0]["ringserve_http_requests_total", (("outcome", "200"), ("route", "/infer"))] == 12
+    assert read[0]["ringserve_key_requests_total", (("key", "somebody"),)] == 4
     assert read[0]["ringserve_state", (("state", "ready"),)] == 1
 
 

@@ -154,6 +154,7 @@ class Listener:
             state=state,
             healthy=healthy,
             requests=self.outcomes.statistics(),
+            key_requests={} if self.keys is None else dict(self.keys.counts),
             connections=self.connections,
             connections_max=self.connections_max,
             body_bytes_max=self.body_max,

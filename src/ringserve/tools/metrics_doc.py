@@ -26,6 +26,8 @@ inside a worker.
       - job_name: ringserve-worker
         static_configs: [{targets: ["localhost:8001", "localhost:8002", "localhost:8003"]}]
 
+Where API keys are asked for, the scraper needs one of its own (`authorization: {credentials: ...}`).
+
 Gateways that share one port (`up --gateways`) answer in turn, each for itself, and to a scraper look like one
 that starts again and again (`process_start_time_seconds` tells them apart). Where figures must add up, start
 them with a port each.
@@ -33,7 +35,7 @@ them with a port each.
 - Names are in base units, seconds and bytes; `_total` is a counter, `_max` a limit.
 - Counters begin at 0 with their process.
 - Labels have a bounded number of values, whatever is asked: `worker` is an address given when the gateway was
-  started, and every unknown path is `other`.
+  started, `key` a label of the file of API keys, never a key, and every unknown path is `other`.
 - One scrape is one moment: `ringserve_requests_accepted_total` is `ringserve_requests_finished_total`, all
   outcomes of it, and `ringserve_requests_pending` together, always. What is pending is counted where requests
   are, not worked out from the others: a request that is lost shows.

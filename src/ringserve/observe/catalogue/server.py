@@ -28,6 +28,7 @@ class ServerStatistics:
         state: One of `STATES`.
         healthy: Whether nothing hangs.
         requests: Requests over HTTP by route and outcome.
+        key_requests: Requests let in, by label of their API key; none where no key is asked for.
         connections: Open client connections.
         connections_max: How many may be.
         body_bytes_max: The largest body.
@@ -39,6 +40,7 @@ class ServerStatistics:
     state: str
     healthy: bool
     requests: Mapping[tuple[str, str], int]
+    key_requests: Mapping[str, int]
     connections: int
     connections_max: int
     body_bytes_max: int
@@ -75,6 +77,13 @@ SERVER: tuple[Metric[ServerStatistics], ...] = (
         "was refused before its path was known.",
         lambda s: s.requests.items(),
         ("route", "outcome"),
+    ),
+    Metric(
+        "ringserve_key_requests_total",
+        Kind.COUNTER,
+        "Requests let in, by the label of their API key; nothing where none is asked for (--api-keys).",
+        lambda s: (((label,), count) for label, count in s.key_requests.items()),
+        ("key",),
     ),
     Metric("ringserve_connections", Kind.GAUGE, "Open client connections.", lambda s: s.connections),
     Metric(
