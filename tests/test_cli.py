@@ -68,6 +68,9 @@ def test_help_reads_like_a_manual_page(command: str) -> None:
         ("bench http://a", "extra argument"),
         ("diagnose --nope", "--nope"),
         ("config --for bench", "--for"),
+        ("restart --port many", "--port: expected a whole number from 0 to 65535, got 'many'"),
+        ("restart --port 1", "no `ringserve up` of this user serves port 1"),
+        ("restart --workers 2", "--workers"),
     ],
 )
 def test_a_mistake_is_one_line_and_status_2(words: str, part: str) -> None:

@@ -109,9 +109,9 @@ def up(fleet: Fleet) -> Fleet:
 
 
 def test_one_table_shows_what_runs_where(start: Start) -> None:
-    fleet = up(start("good", "good", "good"))
+    fleet = up(start("good", "good", "good", gateways=2))
     table = "".join(fleet.lines)
-    for name in ("gateway", "worker_1", "worker_2"):
+    for name in ("gateway_1", "gateway_2", "worker_1", "worker_2"):
         assert f"{fleet.notes(name, 'start')[0]}  ready" in table
     assert fleet.stop() == 0
 
