@@ -81,6 +81,13 @@ def _restart(**flags: str | None) -> int:
     return ask_restart(resolved.settings.port)
 
 
+def _key(label: str, add: str | None) -> int:
+    from ringserve.console.new_key import show_new_key
+
+    show_new_key(label, Path(add) if add is not None else None)
+    return 0
+
+
 def _config(command: str, as_json: bool, **flags: str | None) -> int:
     from ringserve.console.show_settings import show_settings
 
@@ -218,6 +225,16 @@ _command(
         _GATEWAY_URL,
         _WORKERS_SEEN,
         _number("--timeout-s", 5.0, "How long one server may take to answer, in seconds."),
+    ],
+)
+_command(
+    "key",
+    _key,
+    "Make an API key.",
+    pages.KEY,
+    [
+        click.Argument(["label"]),
+        GroupedOption(["--add"], metavar="FILE", help="Add the line to this file of keys."),
     ],
 )
 _command(

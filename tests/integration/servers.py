@@ -12,6 +12,7 @@ from __future__ import annotations
 import re
 import signal
 import socket
+import ssl
 import subprocess
 import sys
 import time
@@ -139,17 +140,22 @@ def until(holds: Callable[[], bool], seen: Callable[[], object], limit_s: float 
 
 
 class Server:
-    """One `ringserve` process; `up` counts as one, whose address is its gateway's."""
+    """One `ringserve` process; `up` counts as one, whose address is its gateway's.
+
+    Attributes:
+        tls: How a caller speaks TLS to it; None where it speaks plainly.
+    """
 
     def __init__(self, command: Sequence[str], log: Path) -> None:
         """Start it, with what it writes to standard error in a file."""
         with log.open("wb") as errors:
             self.process = subprocess.Popen(command, stdout=subprocess.DEVNULL, stderr=errors)
         self.host, self.port = "127.0.0.1", 0
+        self.tls: ssl.SSLContext | None = None
         self._log = log
         role = "worker" if "worker" in command else "gateway"
         # The whole line: its end may be written after its beginning.
-        self._ready = re.compile(rf"^ringserve {role} .*\bready on http://([0-9.]+):(\d+)\n", re.MULTILINE)
+        self._ready = re.compile(rf"^ringserve {role} .*\bready on https?://([0-9.]+):(\d+)\n", re.MULTILINE)
 
     @property
     def address(self) -> str:
@@ -175,7 +181,10 @@ class Server:
 
     def connect(self) -> Connection:
         """A new connection."""
-        return Connection(socket.create_connection((self.host, self.port), ANSWER_LIMIT_S))
+        connected = socket.create_connection((self.host, self.port), ANSWER_LIMIT_S)
+        if self.tls is None:
+            return Connection(connected)
+        return Connection(self.tls.wrap_socket(connected, server_hostname=self.host))
 
     def ask(self, data: bytes) -> Answer:
         """One request on a connection of its own."""
@@ -239,10 +248,11 @@ class Servers:
         """Start a worker and wait until it is ready."""
         return self.start("worker", "0", name, str(model), *flags).wait_ready()
 
-    def gateway(self, workers: Sequence[Server], *flags: str) -> Server:
+    def gateway(self, workers: Sequence[Server], *flags: str, tls: ssl.SSLContext | None = None) -> Server:
         """Start a gateway and wait until it is ready, then until each worker is up."""
         addresses = [worker.address for worker in workers]
         gateway = self.start("gateway", "--port", "0", "--grpc-port", "0", *flags, *addresses).wait_ready()
+        gateway.tls = tls
         until(lambda: bool(gateway.get("/health").json["workers_up"] == len(workers)), gateway.log)
         return gateway
 

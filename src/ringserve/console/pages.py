@@ -108,6 +108,26 @@ does not stop the restart. Only the user who runs `up` can ask.
     ),
 )
 
+KEY = Page(
+    about="""\
+Makes a random API key and prints it to standard output, once: it is kept nowhere. The line that lets it in,
+with the key's hash, goes to the file of --api-keys, which --add does; else it is printed to standard error.
+
+A running server reads the file again within a second or two of a change. To take a key back, take out its
+line; a label may have several lines, so that a key can be replaced without a gap.
+""",
+    arguments=(
+        ("LABEL", "Whose key it is, as logs and metrics shall call it: letters, digits, `_`, `.`, `-`."),
+    ),
+    examples=(
+        ("a key for the shop", "ringserve key shop --add keys.txt"),
+        ("serve those who have one", "ringserve up --api-keys keys.txt"),
+        ("ask with it", 'curl -H "Authorization: Bearer $KEY" http://127.0.0.1:8000/stats'),
+    ),
+    ends=(("0", "The key was made."), ("2", "No label, or a file that cannot be added to.")),
+    settable=False,
+)
+
 CONFIG = Page(
     about="""\
 Shows the settings that hold, with what was set by flags, environment and file, and where each came

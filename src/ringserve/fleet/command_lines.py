@@ -8,6 +8,9 @@ from collections.abc import Mapping
 from dataclasses import fields, replace
 from pathlib import Path
 
+from ringserve.errors import UsageError
+from ringserve.net.fleet_secret import VARIABLE
+from ringserve.net.listening import is_loopback
 from ringserve.settings import Settings, defaults_for, flag_of
 
 _OWN_PROGRAM = (sys.executable, "-m", "ringserve")
@@ -19,10 +22,22 @@ def worker_command(settings: Settings, port: int, name: str, model: Path) -> lis
 
     `--host`, `--grpc-port`, `--max-body-mb` and `--drain-grace-s` of `up` are the gateway's: by the time the
     workers drain, the gateway has gone, and a second grace would be waited out for nobody.
+
+    Certificates and keys are the gateway's too while the workers listen on loopback alone. Otherwise they get
+    the same ones: a door next to the guarded one would let everybody in. A gateway that lets callers in
+    without a certificate does not mean its workers.
     """
     usual = defaults_for("worker")
+    alone = is_loopback(settings.worker_host)
+    tls = workers_speak_tls(settings)
     own = replace(
         settings,
+        tls_cert=settings.tls_cert if tls else "",
+        tls_key=settings.tls_key if tls else "",
+        tls_ca=settings.tls_ca if tls else "",
+        tls_clients=usual.tls_clients,
+        api_keys="" if alone else settings.api_keys,
+        cache_scope=usual.cache_scope if alone else settings.cache_scope,
         host=settings.worker_host,
         grpc_port=usual.grpc_port,
         max_body_mb=usual.max_body_mb,
@@ -40,14 +55,31 @@ def gateway_command(settings: Settings, workers: list[str], listening: socket.so
         workers: The workers' addresses, HOST:PORT.
         listening: The socket it inherits; its port is named as well, for whoever reads `ps`.
     """
-    own = replace(settings, port=listening.getsockname()[1])
+    links = "on" if workers_speak_tls(settings) else "off" if settings.tls_ca else "auto"
+    own = replace(settings, port=listening.getsockname()[1], link_tls=links)
     inherit = ["--listen-fd", str(listening.fileno())]
     return [*_OWN_PROGRAM, "gateway", *workers, *_flags("gateway", own), *inherit]
 
 
-def child_environment(environment: Mapping[str, str]) -> dict[str, str]:
-    """Take our variables out: a child gets its settings by flags alone."""
-    return {name: value for name, value in environment.items() if not name.startswith(_PREFIX)}
+def workers_speak_tls(settings: Settings) -> bool:
+    """Whether the workers of this `up` and the links to them are TLS.
+
+    Raises:
+        UsageError: They shall be, and there is no certificate.
+    """
+    if settings.link_tls == "on" and not settings.tls_cert:
+        raise UsageError("--link-tls on: the workers need a certificate; give --tls-cert and --tls-key")
+    wanted = settings.link_tls == "on" or not is_loopback(settings.worker_host)
+    return wanted and settings.link_tls != "off" and settings.tls_cert != ""
+
+
+def child_environment(environment: Mapping[str, str], secret: str = "") -> dict[str, str]:
+    """Take our variables out: a child gets its settings by flags alone.
+
+    The one exception is the fleet's secret where `up` made it, since other users could read a command line.
+    """
+    kept = {name: value for name, value in environment.items() if not name.startswith(_PREFIX)}
+    return kept | {VARIABLE: secret} if secret else kept
 
 
 def _flags(command: str, settings: Settings) -> list[str]:

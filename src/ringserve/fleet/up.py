@@ -3,6 +3,7 @@
 from __future__ import annotations
 
 import os
+import secrets
 import socket
 from pathlib import Path
 
@@ -21,6 +22,7 @@ _MARGIN_S = 5.0
 """What a child may take beyond its own limits before it is killed: it ends itself at those."""
 
 _DIGITS = "digits"
+_SECRET_BYTES = 32
 
 
 def run_up(settings: Settings, model: Path) -> int:
@@ -37,17 +39,19 @@ def run_up(settings: Settings, model: Path) -> int:
         UsageError: The model or a port cannot be used, or a child could not start.
     """
     check_model(model)
+    _check_doors(settings)
     listening, worker_ports = take_ports(settings)
     workers = [_worker(settings, model, number, at) for number, at in enumerate(worker_ports, 1)]
     addresses = [worker.address for worker in workers]
     gateways = _gateways(settings, addresses, listening)
-    hints = _hints(gateways[0].address, model, addresses)
+    hints = _hints(settings, gateways[0].address, model, addresses)
     print(f"starting {len(workers)} worker{'s' * (len(workers) > 1)} with {model}", flush=True)  # noqa: T201
     limits = Limits(
         gateway_s=settings.drain_grace_s + settings.drain_timeout_s + _MARGIN_S,
         worker_s=settings.drain_timeout_s + _MARGIN_S,
     )
-    crew = Crew(workers, gateways, child_environment(os.environ), listening)
+    secret = "" if settings.fleet_secret else secrets.token_hex(_SECRET_BYTES)
+    crew = Crew(workers, gateways, child_environment(os.environ, secret), listening)
     control = open_control(listening.getsockname()[1])
     try:
         return Supervisor(crew, limits, lambda: show_fleet(crew.placed, hints), control).run()
@@ -70,6 +74,14 @@ def check_model(model: Path) -> None:
         raise UsageError(f"model {model} cannot be read by this user; mend its permissions")
 
 
+def _check_doors(settings: Settings) -> None:
+    """Look at certificates, keys and secret before anything is started: the children read them themselves."""
+    if settings.tls_cert or settings.tls_key or settings.tls_ca or settings.api_keys or settings.fleet_secret:
+        from ringserve.net.guard import Guard  # noqa: PLC0415 - with it comes numpy, which `up` does not need
+
+        Guard(settings)
+
+
 def _worker(settings: Settings, model: Path, number: int, port: int) -> Child:
     name = f"worker_{number}"
     command = worker_command(settings, port, name, model)
@@ -87,11 +99,17 @@ def _gateways(settings: Settings, workers: list[str], listening: socket.socket) 
     ]
 
 
-def _hints(gateway: str, model: Path, workers: list[str]) -> list[str]:
+def _hints(settings: Settings, gateway: str, model: Path, workers: list[str]) -> list[str]:
     """Give the two commands to type next; any 64 numbers will do for the digits model."""
-    if model.stem == _DIGITS:
-        ask = f"""curl http://{gateway}/infer -d '{{"input_data": ['$(seq -s, 64)']}}'"""
-    else:
-        ask = f"curl http://{gateway}/stats"
+    curl = f"curl {'https' if settings.tls_cert else 'http'}://{gateway}"
+    if settings.api_keys:
+        curl = curl.replace(" ", ' -H "Authorization: Bearer $KEY" ', 1)
+    ask = (
+        f"""{curl}/infer -d '{{"input_data": ['$(seq -s, 64)']}}'"""
+        if model.stem == _DIGITS
+        else f"{curl}/stats"
+    )
+    if settings.tls_cert or settings.api_keys:
+        return [f"  {ask}", ""]
     urls = " ".join(f"http://{worker}" for worker in workers)
     return [f"  {ask}", f"  ringserve bench --gateway http://{gateway} --workers {urls}", ""]

@@ -9,7 +9,7 @@ from typing import TYPE_CHECKING, Any, cast
 
 from ringserve.core.signature import Result, ResultLayout
 from ringserve.limits import FRAME_BYTES_MAX
-from ringserve.net.link_opening import NotReady, Opening, complaint_of
+from ringserve.net.link_opening import NotReady, Opening, Unanswered, complaint_of
 from ringserve.wire import records
 from ringserve.wire.frames import FROM_WORKER, FrameReader, Kind, LinkError, frame
 from ringserve.wire.hello import decode_worker_hello
@@ -56,7 +56,9 @@ class LinkClient(asyncio.Protocol):
     def connection_lost(self, exc: Exception | None) -> None:
         """Tell the router, unless it was the router who gave the link up."""
         if not self.greeted.done():
-            self.greeted.set_exception(exc or ConnectionResetError("closed before the hello"))
+            unanswered = self._opening is not None and self._opening.is_unanswered
+            kind = Unanswered if unanswered else ConnectionResetError
+            self.greeted.set_exception(exc or kind("closed before the hello"))
         if self.up:
             self.up = False
             self._router.link_lost(self._index, monotonic())
@@ -200,14 +202,14 @@ async def keep_link(
     loop = asyncio.get_running_loop()
     host, port = split_address(address)
     backoff_s = BACKOFF_FIRST_S
-    told = ""
+    told, unanswered = "", 0
     while True:
         secret = None if guard is None or guard.secret is None else guard.secret.value
+        more = _tls(guard, host)
         link = LinkClient(router, index, address, secret)
         links[index] = link
         try:
             async with asyncio.timeout(timeout_s):
-                more = _tls(guard, host)
                 await loop.create_connection(lambda link=link: link, host, port, **more)  # type: ignore[misc]
                 await link.greeted
         except NotReady:
@@ -216,7 +218,8 @@ async def keep_link(
         except (OSError, LinkError, TimeoutError) as error:
             link.abort()
             log.debug("no link to %s: %s", address, error)
-            if (complaint := complaint_of(error)) and complaint != told:
+            unanswered = unanswered + 1 if isinstance(error, Unanswered) else 0
+            if (complaint := complaint_of(error, unanswered, tls=bool(more))) and complaint != told:
                 told = complaint
                 log.warning("no link to the worker at %s: %s", address, complaint)
             router.connect_failed(index, monotonic(), refused=isinstance(error, ConnectionRefusedError))
@@ -224,7 +227,7 @@ async def keep_link(
             backoff_s = min(BACKOFF_MAX_S, backoff_s * 2)
             continue
         backoff_s = BACKOFF_FIRST_S
-        told = ""
+        told, unanswered = "", 0
         await link.closed
 
 

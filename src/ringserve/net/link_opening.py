@@ -10,9 +10,9 @@ from ringserve.wire.hello import PROTOCOL, encode_gateway_hello
 from ringserve.wire.proof import NONCE_HEADER, PROOF_HEADER, Role, is_nonce, is_proved, prove
 
 HEAD_MAX = 16384
+UNANSWERED_MAX = 3
+"""So many attempts in a row that are closed without a word are no accident."""
 _END = b"\r\n\r\n"
-_ALERT = b"\x15\x03"
-"""How TLS begins to refuse what is no TLS."""
 
 
 class NotReady(Exception):
@@ -21,6 +21,10 @@ class NotReady(Exception):
 
 class Unwelcome(LinkError):
     """The two ends are not set up to be linked: nothing mends that by itself, so somebody must be told."""
+
+
+class Unanswered(ConnectionResetError):
+    """The connection was accepted, and closed without a byte: so end handshakes that a TLS server refuses."""
 
 
 class Opening:
@@ -41,6 +45,11 @@ class Opening:
             lines.append(f"{NONCE_HEADER}: {self._nonce}")
         return "\r\n".join([*lines, "", ""]).encode()
 
+    @property
+    def is_unanswered(self) -> bool:
+        """Whether not a byte has come back."""
+        return not self._head
+
     def feed(self, data: bytes) -> bytes | None:
         """Take bytes of the answer; returns those behind its head, None where that is not whole yet.
 
@@ -52,8 +61,6 @@ class Opening:
         self._head += data
         head, found, rest = self._head.partition(_END)
         if not found:
-            if head.startswith(_ALERT):
-                raise Unwelcome("it speaks TLS; give this gateway --tls-ca, or --link-tls on")
             if len(head) > HEAD_MAX:
                 raise LinkError("what answers there is no ringserve worker")
             return None
@@ -92,8 +99,18 @@ class Opening:
         self._worker_nonce = nonce
 
 
-def complaint_of(error: Exception) -> str:
-    """What the operator must be told of a link that did not come about; empty where it may by itself."""
+def complaint_of(error: Exception, unanswered: int, *, tls: bool) -> str:
+    """What the operator must be told of a link that did not come about; empty where it may by itself.
+
+    Args:
+        error: How the last attempt ended.
+        unanswered: How many attempts in a row were closed without a word.
+        tls: Whether this gateway speaks TLS.
+    """
+    if unanswered >= UNANSWERED_MAX:
+        cause = "asks for a certificate that this gateway does not show (--tls-cert, --tls-key)"
+        cause = cause if tls else "speaks TLS and this gateway does not (--tls-ca, --link-tls on)"
+        return f"it closes each connection without a word; perhaps it {cause}"
     if isinstance(error, Unwelcome):
         return str(error)
     if isinstance(error, ssl.SSLCertVerificationError):
@@ -103,8 +120,4 @@ def complaint_of(error: Exception) -> str:
     reason = error.reason or ""
     if reason == "WRONG_VERSION_NUMBER":
         return "it does not speak TLS; give it --tls-cert and --tls-key, or this gateway --link-tls off"
-    if "CERTIFICATE_REQUIRED" in reason or "HANDSHAKE_FAILURE" in reason:
-        return "it asks for a certificate; give this gateway --tls-cert and --tls-key"
-    if "ALERT" in reason:
-        return f"it does not accept this gateway's certificate ({reason.replace('_', ' ').lower()})"
     return f"TLS fails: {(reason or str(error)).replace('_', ' ').lower()}"
