@@ -72,18 +72,21 @@ def test_the_port_of_a_fleet_is_taken_for_the_next_one(servers: Servers) -> None
 
 
 def test_a_killed_gateway_takes_only_what_was_in_flight_on_it(servers: Servers, model: Path) -> None:
+    """Both are killed in turn, since one of them may have got all connections."""
     server = all_ready(servers.up(str(model), "--gateways", "2"), lines=4)
     crowd = Crowd(server.port, 20)
     with crowd.running():
-        until(lambda: len(crowd.shots) > 200, lambda: len(crowd.shots))
-        os.kill(gateways_of(server)[0].pid, signal.SIGKILL)
-        began = len(crowd.shots)
-        until(lambda: server.log().count("ready on") == 5, server.log)
-        until(lambda: len(crowd.shots) > began + 200, lambda: len(crowd.shots))
+        for ready, gateway in enumerate(gateways_of(server), 5):
+            before = len(crowd.shots)
+            until(lambda: len(crowd.shots) > before + 100, lambda: len(crowd.shots))  # noqa: B023
+            os.kill(gateway.pid, signal.SIGKILL)
+            until(lambda: server.log().count("ready on") == ready, server.log)  # noqa: B023
+        before = len(crowd.shots)
+        until(lambda: len(crowd.shots) > before + 100, lambda: len(crowd.shots))
     found = tally(crowd.shots, model)
     assert crowd.refused == 0
     assert (found.wrong, found.refused) == (0, Counter())
-    assert 0 < found.lost <= crowd.clients
+    assert 0 < found.lost <= 2 * crowd.clients
     assert found.right == found.sent - found.lost
 
 
