@@ -28,7 +28,7 @@ a live worker does: whoever answers is alive.
 
 from __future__ import annotations
 
-from typing import ClassVar
+from typing import ClassVar, Self
 
 
 class UsageError(Exception):
@@ -56,6 +56,11 @@ class ServeError(Exception):
         super().__init__(message)
         self.message = message
         self.retry_after_s = retry_after_s
+
+    def without_frames(self) -> Self:
+        """Drop the frames it came through, for who keeps it: they hold whatever was in their hands."""
+        self.__traceback__ = self.__cause__ = self.__context__ = None
+        return self
 
 
 class BadRequest(ServeError):

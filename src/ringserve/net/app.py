@@ -63,7 +63,7 @@ def build_app(listener: Listener) -> Starlette:
         try:
             return _json(200, await _infer(request, listener, backend))
         except ServeError as error:
-            return _error(error)
+            return _error(error.without_frames())  # see fast_path: it would hold the body
         except ClientDisconnect:  # while the body was read: nobody is there to be told
             return _error(ServeError("the caller left"))
 
@@ -82,6 +82,7 @@ async def _infer(request: Request, listener: Listener, backend: Backend) -> byte
     body = await _read(request, listener.body_max)
     codec = backend.codec()
     asked = codec.decode(body)
+    del body
     key = asked.signature.digest(asked.payload, request.scope.get(SALT))
     call = AwaitedCall(key, asked.signature, asked.payload, now, deadline)
     call.outcome = asyncio.get_running_loop().create_future()
