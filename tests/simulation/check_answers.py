@@ -49,7 +49,7 @@ class OneAnswer(Watcher):
         demand(not caller.over, f"a request ended twice, or after its caller left: {outcome!r}")
 
     def quiet(self) -> None:
-        demand(not self.world.pending, f"{len(self.world.pending)} requests never ended")
+        demand(not self.world.callers.pending, f"{len(self.world.callers.pending)} requests never ended")
 
 
 class InTime(Watcher):
@@ -80,7 +80,7 @@ class RightAnswer(Watcher):
         spec = gateway.router.spec
         if spec is not None and self.served.get(gateway) != spec.digest:
             self.served[gateway] = spec.digest
-            for caller in self.world.pending:
+            for caller in self.world.callers.pending:
                 if caller.gateway is gateway:
                     caller.models.add(spec.digest)
 

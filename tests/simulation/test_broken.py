@@ -4,7 +4,8 @@ import re
 
 import pytest
 
-from tests.simulation.broken import BREAKS, Break
+from tests.simulation.breaks import Break
+from tests.simulation.broken import BREAKS
 from tests.simulation.plan import draw_plan
 from tests.simulation.story import try_plan
 

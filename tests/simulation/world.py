@@ -6,8 +6,7 @@ from collections import Counter
 from typing import TYPE_CHECKING
 
 from ringserve.core.breaker import BreakerState
-from ringserve.core.signature import Result
-from ringserve.errors import ServeError
+from tests.simulation.callers import Callers
 from tests.simulation.checkers import all_checkers
 from tests.simulation.clock import Clock, Event, Owner
 from tests.simulation.edges import simulated_edges
@@ -18,15 +17,11 @@ from tests.simulation.network import Network, Path
 from tests.simulation.plan import Plan
 from tests.simulation.process import GatewayProcess, WorkerProcess
 from tests.simulation.watch import Watch, Watcher
-from tests.simulation.workload import Caller, Request
 
 if TYPE_CHECKING:
     from collections.abc import Callable
 
 CALM_CALLS = 12
-CALM_NUMBERS = 1 << 40
-"""Inputs that were never asked while things went wrong."""
-
 LONGEST_S = 11.0
 """When the last caller must have an outcome: a little more than the longest time-out."""
 
@@ -48,7 +43,7 @@ class World:
         gateways: The same for the gateways.
         gone: Addresses whose worker left for good.
         models: The digest that the next process at each address loads.
-        pending: Callers who wait.
+        callers: Who asks, and who waits.
         story: What went wrong on purpose, and what was said about it.
         outcomes: How often each kind of outcome came.
         calm: Whether the faults are over.
@@ -63,14 +58,13 @@ class World:
         self.gateways: list[GatewayProcess | None] = [None] * fleet.gateways
         self.gone: set[int] = set()
         self.models = [OLD] * fleet.workers
-        self.pending: dict[Caller, None] = {}
         self.story: list[str] = []
         self.outcomes: Counter[str] = Counter()
         self.calm = False
         self.lives = 0
-        self.fresh = 0
         self.computed: dict[str, set[bytes]] = {}
-        self.watch = Watch([*all_checkers(self), *(extra(self) if extra else []), Callers(self)])
+        self.callers = Callers(self)
+        self.watch = Watch([*all_checkers(self), *(extra(self) if extra else []), self.callers])
         self._returns: dict[str, Event] = {}
 
     def run(self) -> None:
@@ -95,7 +89,7 @@ class World:
         for index in range(fleet.gateways):
             self.start_gateway(index)
         for request in self.plan.requests:
-            at(request.at, self.submit, request)
+            at(request.at, self.callers.submit, request)
         for fault in self.plan.faults:
             at(fault.at, self.strike, fault)
         self.run_until(max([self.plan.span_s, *(fault.at + fault.lasts_s for fault in self.plan.faults)]))
@@ -105,10 +99,10 @@ class World:
         self.calm = True
         self.tell("the faults are over, and so is the time to recover")
         calm_s = CALM_CALLS * (0.05 + 2 * slow_s + 4 * fleet.delay_max_s)
-        self.plan_stream(calm_s, CALM_CALLS)
+        self.callers.plan_stream(calm_s, CALM_CALLS)
         self.run_until(self.clock.now + calm_s)
         latest = self.clock.now + LONGEST_S
-        while self.pending and self.clock.now < latest:
+        while self.callers.pending and self.clock.now < latest:
             self.run_until(self.clock.now + 0.5)
         self.run_until(self.clock.now + QUIET_S + slow_s)
         self.watch.quiet()
@@ -117,8 +111,8 @@ class World:
         """Let a few requests prove the workers until all is well again, or the time for it is over."""
         until = self.clock.now + bound_s
         self.run_until(self.clock.now + STEP_S)
-        while self.clock.now < until and not (self._is_well() and not self.pending):
-            self.plan_stream(STEP_S, CALM_CALLS // 3)
+        while self.clock.now < until and not (self._is_well() and not self.callers.pending):
+            self.callers.plan_stream(STEP_S, CALM_CALLS // 3)
             self.run_until(self.clock.now + 2 * STEP_S)
 
     def _is_well(self) -> bool:
@@ -154,45 +148,6 @@ class World:
         """What lies between a gateway and a worker."""
         return self.network.path(f"gateway_{gateway + 1}", self.plan.fleet.addresses[worker])
 
-    # Requests
-
-    def plan_stream(self, lasts_s: float, count: int) -> None:
-        """Spread plain requests of new inputs evenly."""
-        for at in range(count):
-            when = self.clock.now + lasts_s * at / count
-            self.fresh += 1
-            request = Request(when, at % self.plan.fleet.gateways, Kind.PLAIN, CALM_NUMBERS + self.fresh)
-            self.clock.at(when, self.submit, request)
-
-    def submit(self, request: Request) -> None:
-        """Let a request reach its gateway, or another one that listens."""
-        first = self.gateways[request.gateway]
-        for gateway in [first, *self.gateways]:
-            if gateway is not None and gateway.accepting:
-                gateway.soon(self._arrive, gateway, request)
-                return
-
-    def _arrive(self, gateway: GatewayProcess, request: Request) -> None:
-        if not gateway.accepting:
-            return
-        try:
-            gateway.shell.codec()
-        except ServeError as error:
-            self.outcomes[f"turned away: {type(error).__name__}"] += 1
-            return
-        caller = Caller(gateway, request, self.calm)
-        self.pending[caller] = None
-        self.watch.submitted(gateway, caller)
-        gateway.shell.submit(caller, caller.received_at)
-        if request.leaves_s:
-            when = self.clock.now + request.leaves_s
-            self.clock.plan(Event(when, self._leave, (caller,), gateway, io=True))
-
-    def _leave(self, caller: Caller) -> None:
-        if not caller.over:
-            self.watch.left(caller.gateway, caller)
-            caller.gateway.shell.cancel(caller)
-
     # Faults
 
     def strike(self, fault: Fault) -> None:
@@ -209,9 +164,9 @@ class World:
         for process in [*self.workers, *self.gateways]:
             if process is not None:
                 process.thaw()
-        for caller in list(self.pending):
+        for caller in list(self.callers.pending):
             if caller.request.kind is Kind.POISON:
-                caller.gateway.soon(self._leave, caller)
+                caller.gateway.soon(self.callers.leave, caller)
         for worker in self.workers:
             if worker is not None:
                 self._cure(worker)
@@ -265,7 +220,7 @@ class World:
 
     def crash_gateway(self, gateway: GatewayProcess, back_after_s: float) -> None:
         """End a gateway's process; its callers are lost with it."""
-        for caller in list(self.pending):
+        for caller in list(self.callers.pending):
             if caller.gateway is gateway:
                 self.watch.left(gateway, caller)
         gateway.die()
@@ -302,19 +257,3 @@ class World:
             name, start = f"gateway {index}", self.start_gateway
         if back_after_s is not None and not (name.startswith("worker") and index in self.gone):
             self._returns[name] = self.clock.at(self.clock.now + back_after_s, start, index)
-
-
-class Callers(Watcher):
-    """Keeps who waits, after all checkers have seen it."""
-
-    def ended(self, caller: Caller, outcome: Result | ServeError, node_id: str, cached: bool) -> None:
-        self.world.outcomes[type(outcome).__name__] += 1
-        self._over(caller)
-
-    def left(self, gateway: GatewayProcess, caller: Caller) -> None:
-        self.world.outcomes["left"] += 1
-        self._over(caller)
-
-    def _over(self, caller: Caller) -> None:
-        caller.over = True
-        self.world.pending.pop(caller, None)
