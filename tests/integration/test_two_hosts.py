@@ -42,8 +42,9 @@ def far_worker(servers: Servers, cable: Cable) -> Server:
     return servers.start(*arguments, prefix=cable.far.prefix).wait_ready()
 
 
-def near_worker(servers: Servers, cable: Cable) -> Server:
-    return servers.start("worker", "0", "near", str(digits_path()), prefix=cable.near.prefix).wait_ready()
+def near_worker(servers: Servers, cable: Cable, *flags: str) -> Server:
+    arguments = ("worker", "0", "near", str(digits_path()), *flags)
+    return servers.start(*arguments, prefix=cable.near.prefix).wait_ready()
 
 
 def near_gateway(servers: Servers, cable: Cable, *workers: Server) -> Server:
@@ -126,3 +127,23 @@ def test_without_another_worker_it_is_503_until_the_cable_is_back(
         until(lambda: ask(connection).status == 200, gateway.log)
         answers = [ask(connection) for _ in range(20)]
     assert {(answer.status, answer.json["node_id"]) for answer in answers} == {(200, "far")}
+
+
+def test_a_server_that_others_reach_says_loudly_what_it_leaves_open(
+    servers: Servers, cable: Cable, tmp_path: Path
+) -> None:
+    secret = tmp_path / "secret"
+    secret.write_text("0123456789abcdef")
+    worker = near_worker(servers, cable, "--host", "0.0.0.0")
+    shut = near_worker(servers, cable, "--host", "0.0.0.0", "--fleet-secret", str(secret))
+    arguments = ("gateway", "h:1", "--port", "0", "--host", cable.near.address)
+    gateway = servers.start(*arguments, prefix=cable.near.prefix)
+    until(lambda: "still trying" in gateway.log(), gateway.log)
+    quiet = near_worker(servers, cable)
+    said = [
+        [flag for flag in ("--tls-cert", "--api-keys", "--fleet-secret") if flag in server.log()]
+        for server in (worker, shut, gateway, quiet)
+    ]
+    keys_and_tls = ["--tls-cert", "--api-keys"]
+    assert said == [[*keys_and_tls, "--fleet-secret"], keys_and_tls, keys_and_tls, []]
+    assert [server.log().count("WARNING") for server in (worker, shut, gateway, quiet)] == [1, 1, 1, 0]
