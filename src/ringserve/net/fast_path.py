@@ -1,10 +1,10 @@
 """uvicorn's HTTP protocol with a fast path for the plain case of the hot route.
 
-This file and `refusals` are the only ones that touch uvicorn's inner parts. A plain `POST` of a hot route
-(HTTP/1.1, a Content-Length, no Expect, Upgrade, query or escape) is answered without scope, task or timer.
-Everything else takes uvicorn's ordinary way to the ASGI app. Answers keep the order of their requests: while
-fast calls are pending, an ordinary request waits in uvicorn's own pipeline, and while an ordinary one runs, a
-hot route goes the ordinary way too.
+This file, `ordered_replies` and `refusals` are the only ones that touch uvicorn's inner parts. A plain `POST`
+of a hot route (HTTP/1.1, a Content-Length, no Expect, Upgrade, query or escape) is answered without scope,
+task or timer, and without the parser where its head is known already. Everything else takes uvicorn's ordinary way
+to the ASGI app. Answers keep the order of their requests: while fast calls are pending, an ordinary request
+waits in uvicorn's own pipeline, and while an ordinary one runs, a hot route goes the ordinary way too.
 
 What of uvicorn is owned here: an Upgrade that is not ours is ignored and its body kept; a head is bounded in
 bytes and time, a body in time; trailers are no headers; what `head_rules` forbids is refused; every refusal
@@ -17,6 +17,7 @@ from __future__ import annotations
 
 import asyncio
 import logging
+from collections import deque
 from time import monotonic
 from typing import TYPE_CHECKING, Any, cast
 
@@ -29,10 +30,12 @@ from ringserve.net.guard import is_open
 from ringserve.net.head_rules import refusal_of, without_offer
 from ringserve.net.http_call import HttpCall, Reply
 from ringserve.net.key_ring import SALT, KeyCheck
+from ringserve.net.known_heads import KnownHead
+from ringserve.net.ordered_replies import OrderedReplies
 from ringserve.net.outcomes import LEFT
 from ringserve.net.read_flow import ReadFlow
-from ringserve.net.refusals import Busy, Refusals
-from ringserve.net.replies import error_body, response, upgrade_answer
+from ringserve.net.refusals import Busy
+from ringserve.net.replies import error_body, upgrade_answer
 from ringserve.wire.hello import PROTOCOL
 
 if TYPE_CHECKING:
@@ -44,7 +47,7 @@ log = logging.getLogger(__name__)
 _PROTOCOL = PROTOCOL.encode()
 
 
-class HttpProtocol(Refusals):
+class HttpProtocol(OrderedReplies):
     """One client connection."""
 
     def __init__(self, listener: Listener) -> None:
@@ -53,10 +56,10 @@ class HttpProtocol(Refusals):
         self._backend = listener.backend
         self._check = None if listener.keys is None else KeyCheck(listener.keys)
         self.salt: Salt | None = None
-        self._calls: dict[Reply, HttpCall] = {}
         self._chunk_size = 0
+        self._between = True
+        self._lone_body = -1
         self._foreign = False
-        self._queued_behind = False
         self._body_size = 0
         self._tail_size = 0
         self.active_at = 0.0
@@ -83,12 +86,12 @@ class HttpProtocol(Refusals):
 
     def connection_lost(self, exc: Exception | None) -> None:
         """Tell the backend that nobody waits any more."""
-        calls, self._calls = self._calls, {}
-        self._replies.clear()
+        replies, self._replies = self._replies, deque()
         self._refused = self._ended = True
-        for call in calls.values():
-            call.reply.counts[LEFT] += 1
-            self._backend.cancel(call)
+        for reply in replies:
+            if isinstance(reply, HttpCall) and reply.done is None:
+                reply.counts[LEFT] += 1
+                self._backend.cancel(reply)
         if isinstance(self.cycle, Busy):
             self.cycle = cast("Any", None)
         super().connection_lost(exc)
@@ -97,10 +100,32 @@ class HttpProtocol(Refusals):
         """Feed the parser."""
         if self._refused:
             return
-        self._chunk_size = len(data)
         if self.timeout_keep_alive_task is not None:
             self._unset_keepalive_if_required()
         self.active_at = monotonic()
+        between = self._between
+        if between and not self.pipeline and self._ordinary_cycle() is None:
+            requests, used = self._listener.known_heads.cut(data, self._check)
+            for body, known, salt in requests:
+                if not self._refused:
+                    self.salt = salt
+                    self._accept(body, known.counts, known.timeout, close=False)
+            data = data[used:]
+        if data and not self._refused:
+            self._lone_body = -1
+            self._feed(data)
+            if between and self._lone_body >= 0:
+                self._learn(data)
+        if len(self._replies) + len(self.pipeline) > PIPELINE_MAX:
+            self._look_whether_to_read()
+
+    def _learn(self, request: bytes) -> None:
+        counts = self._listener.hot_paths[self.url]
+        known = KnownHead(self._lone_body, self._timeout, counts, self.headers)
+        self._listener.known_heads.learn(request, known)
+
+    def _feed(self, data: bytes) -> None:
+        self._chunk_size = len(data)
         head = self.headers if self._in_head else None
         try:
             self.parser.feed_data(data)
@@ -117,8 +142,6 @@ class HttpProtocol(Refusals):
         elif self._coding is not None and not self._in_head:  # sizes of chunks and trailers, without a body
             self._tail_size += len(data)
             self._refuse_long("trailer", self._tail_size)
-        if len(self._replies) + len(self.pipeline) > PIPELINE_MAX:
-            self._look_whether_to_read()
 
     def on_message_begin(self) -> None:
         """Begin a head; uvicorn's own bookkeeping is built only for requests that go its way."""
@@ -126,6 +149,8 @@ class HttpProtocol(Refusals):
         self.headers = []
         self.expect_100_continue = False
         self._in_head = True
+        self._between = False
+        self._lone_body = -1
         self.head_at = self.active_at
         self._clear_head()
 
@@ -184,9 +209,13 @@ class HttpProtocol(Refusals):
     def on_message_complete(self) -> None:
         """Hand a fast call over; uvicorn hands over the others."""
         parts = self._body
+        self._between = True
         if parts is not None:
             self._body = None
-            self._accept(parts[0] if len(parts) == 1 else b"".join(parts))
+            body = parts[0] if len(parts) == 1 else b"".join(parts)
+            close = not self.parser.should_keep_alive()
+            self._lone_body = -1 if close else len(body)
+            self._accept(body, self._listener.hot_paths[self.url], self._timeout, close=close)
         elif not (self._refused or self.parser.should_upgrade()):
             self._in_ordinary = False
             super().on_message_complete()
@@ -214,10 +243,6 @@ class HttpProtocol(Refusals):
         super().on_response_complete()
         self._look_whether_to_read()
         self._tell_refusal()
-
-    def _look_whether_to_read(self) -> None:
-        if not (self._ended or self.transport.is_closing()):
-            self._reading.look(len(self._replies) + len(self.pipeline))
 
     def _refuse_stranger(self, check: KeyCheck) -> bool:
         refusal = None if is_open(self.url) else check.refusal_of(self.headers)
@@ -263,58 +288,28 @@ class HttpProtocol(Refusals):
             and not self.pipeline
         )
 
-    def _accept(self, body: bytes) -> None:
+    def _accept(self, body: bytes, counts: list[int], timeout: bytes | None, *, close: bool) -> None:
         now = self.active_at
-        reply = Reply(not self.parser.should_keep_alive(), self._listener.hot_paths[self.url])
-        self._replies.append(reply)
+        backend = self._backend
         try:
-            deadline = deadline_of(self._timeout, now, self._backend.request_timeout_s)
-            codec = self._backend.codec()
+            deadline = deadline_of(timeout, now, backend.request_timeout_s)
+            codec = backend.codec()
             request = codec.decode(body)
         except ServeError as error:
-            self._settle(reply, error.status, error_body(error.message), error)
+            reply = Reply(close, counts)
+            self._replies.append(reply)
+            # Its frames hold the reply and the body, and the reply the error: a circle of 64 MB perhaps.
+            self._settle(reply, error.status, error_body(error.message), error.without_frames())
             return
+        call = HttpCall(request.signature, request.payload, self.salt, now, deadline)
+        call.protocol = self
+        call.codec = codec
         request_id = request.request_id
-        if request_id is None:
-            request_id = self._listener.new_request_id()
-        call = HttpCall(self, reply, codec, request, request_id, (now, deadline))
-        self._calls[reply] = call
-        self._backend.submit(call, monotonic())
-
-    def complete_error(self, call: HttpCall, error: ServeError) -> None:
-        """A call failed."""
-        self.complete(call, error.status, error_body(error.message), error)
-
-    def complete(self, call: HttpCall, status: int, body: bytes, error: ServeError | None) -> None:
-        """A call is answered; the bytes leave when all before it have left."""
-        if self._calls.pop(call.reply, None) is not None:
-            self._settle(call.reply, status, body, error)
-
-    def _settle(self, reply: Reply, status: int, body: bytes, error: ServeError | None) -> None:
-        reply.done = (status, body, error)
-        reply.counts[status] += 1
-        replies = self._replies
-        out = []
-        while replies and replies[0].done is not None:
-            first = replies.popleft()
-            done = cast("tuple[int, bytes, ServeError | None]", first.done)
-            close = first.close or (self._listener.draining and not replies and not self.pipeline)
-            out.append(response(done[0], self._listener.head, done[1], error=done[2], close=close))
-            if close:
-                self._refused = self._ended = True
-                break
-        if out:
-            self.transport.write(out[0] if len(out) == 1 else b"".join(out))
-        if self._ended:
-            self._close_gently()
-            return
-        if not replies and self._queued_behind:
-            self._queued_behind = False
-            super().on_response_complete()  # starts the ordinary request that waited behind fast ones
-        if self._reading.held:
-            self._look_whether_to_read()
-        if self._refusal is not None:
-            self._tell_refusal()
+        call.request_id = self._listener.new_request_id() if request_id is None else request_id
+        call.close = close
+        call.counts = counts
+        self._replies.append(call)
+        backend.submit(call, monotonic())
 
     # The ordinary way
 

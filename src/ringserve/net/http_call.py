@@ -1,4 +1,4 @@
-"""A call that came over HTTP, on the fast path."""
+"""Calls that came over HTTP on the fast path, and their places in the order of answers."""
 
 from __future__ import annotations
 
@@ -8,9 +8,9 @@ from ringserve.core.call import Call
 from ringserve.errors import ServeError
 
 if TYPE_CHECKING:
-    from ringserve.core.signature import Key, Result
+    from ringserve.core.signature import Result, Salt, Signature
     from ringserve.net.fast_path import HttpProtocol
-    from ringserve.wire.infer_json import InferCodec, InferRequest
+    from ringserve.wire.infer_json import InferCodec
 
 
 class Reply:
@@ -32,36 +32,41 @@ class Reply:
 
 
 class HttpCall(Call):
-    """Answers on the connection it came by."""
+    """Answers on the connection it came by; also its own place in that connection's order of answers.
 
-    __slots__ = ("_codec", "_protocol", "_request_id", "reply")
+    Attributes:
+        protocol: The connection.
+        codec: Writes the answer.
+        request_id: The caller's name for the request.
+        done: As of `Reply`.
+        close: As of `Reply`.
+        counts: As of `Reply`.
+    """
+
+    __slots__ = ("close", "codec", "counts", "done", "protocol", "request_id")
+
+    protocol: HttpProtocol
+    codec: InferCodec
+    request_id: str
+    close: bool
+    counts: list[int]
 
     def __init__(
-        self,
-        protocol: HttpProtocol,
-        reply: Reply,
-        codec: InferCodec,
-        request: InferRequest,
-        request_id: str,
-        times: tuple[float, float],
+        self, signature: Signature, payload: bytes, salt: Salt | None, received_at: float, deadline: float
     ) -> None:
-        """Bind the request to its place; `times` are arrival and deadline."""
-        key: Key = request.signature.digest(request.payload, protocol.salt)
-        super().__init__(key, request.signature, request.payload, times[0], times[1])
-        self._protocol = protocol
-        self._codec = codec
-        self._request_id = request_id
-        self.reply = reply
+        """Name the request; the connection sets the other attributes."""
+        super().__init__(signature.digest(payload, salt), signature, payload, received_at, deadline)
+        self.done: tuple[int, bytes, ServeError | None] | None = None
 
     def answer(self, result: Result, node_id: str, cached: bool, time_us: int) -> None:
         """Write the result, or say why JSON cannot carry it."""
         try:
-            body = self._codec.encode(result, self._request_id, node_id, cached, time_us)
+            body = self.codec.encode(result, self.request_id, node_id, cached, time_us)
         except ServeError as error:
             self.fail(error)
             return
-        self._protocol.complete(self, 200, body, None)
+        self.protocol.complete(self, body)
 
     def fail(self, error: ServeError) -> None:
         """Write the error."""
-        self._protocol.complete_error(self, error)
+        self.protocol.complete_error(self, error)

@@ -14,6 +14,7 @@ from ringserve.core.histogram import LATENCY_BOUNDS_S, Histogram
 from ringserve.net.app import build_app
 from ringserve.net.fast_path import HttpProtocol
 from ringserve.net.guard import Guard
+from ringserve.net.known_heads import KnownHeads
 from ringserve.net.listening import BACKLOG, accept_waiting
 from ringserve.net.metrics_page import PATH as METRICS
 from ringserve.net.outcomes import Counted, Outcomes
@@ -57,6 +58,7 @@ class Listener:
         self.guard = Guard(settings)
         self.keys = self.guard.keys
         self.draining = False
+        self.known_heads = KnownHeads()
         self.server_state = ServerState()
         self.outcomes = Outcomes((*backend.pages, METRICS, "/infer"))
         self.hot_paths = {b"/infer": self.outcomes.of("/infer")}

@@ -19,7 +19,7 @@ if TYPE_CHECKING:
     from uvicorn.protocols.http.httptools_impl import RequestResponseCycle
 
     from ringserve.errors import ServeError
-    from ringserve.net.http_call import Reply
+    from ringserve.net.http_call import HttpCall, Reply
     from ringserve.net.listener import Listener
 
 LINGER_S = 1.0
@@ -44,7 +44,7 @@ class Refusals(HttpToolsProtocol):
         """Begin with nothing pending."""
         super().__init__(listener.config, listener.server_state, {}, asyncio.get_running_loop())
         self._listener = listener
-        self._replies: deque[Reply] = deque()
+        self._replies: deque[Reply | HttpCall] = deque()
         self._body: list[bytes] | None = None
         self._in_head = False
         self._in_ordinary = False

@@ -1,0 +1,77 @@
+"""The answers of one client connection, which leave in the order of their requests.
+
+The half of `fast_path.HttpProtocol` that writes. Fast calls are answered in any order by the backend; an
+ordinary request that came behind them waits in uvicorn's pipeline until they have left.
+"""
+
+from __future__ import annotations
+
+from typing import TYPE_CHECKING, cast
+
+from ringserve.net.http_call import HttpCall, Reply
+from ringserve.net.refusals import Refusals
+from ringserve.net.replies import error_body, response
+
+if TYPE_CHECKING:
+    from ringserve.errors import ServeError
+    from ringserve.net.listener import Listener
+    from ringserve.net.read_flow import ReadFlow
+
+OK = 200
+
+
+class OrderedReplies(Refusals):
+    """A connection's pending answers, and what is done when one is there."""
+
+    _reading: ReadFlow
+
+    def __init__(self, listener: Listener) -> None:
+        """Begin with nothing pending."""
+        super().__init__(listener)
+        self._queued_behind = False
+
+    def complete_error(self, call: HttpCall, error: ServeError) -> None:
+        """A call failed."""
+        if call.done is None and not self._ended:
+            self._settle(call, error.status, error_body(error.message), error)
+
+    def complete(self, call: HttpCall, body: bytes) -> None:
+        """A call is answered; the bytes leave when all before it have left."""
+        replies = self._replies
+        special = call.close or self._queued_behind or self._refusal is not None or self._reading.held
+        if len(replies) == 1 and not (special or self._listener.draining or self._ended):
+            call.counts[OK] += 1
+            replies.clear()
+            self.transport.write(response(OK, self._listener.head, body))
+        elif not self._ended:
+            self._settle(call, OK, body, None)
+
+    def _settle(self, reply: Reply | HttpCall, status: int, body: bytes, error: ServeError | None) -> None:
+        reply.done = (status, body, error)
+        reply.counts[status] += 1
+        replies = self._replies
+        out = []
+        while replies and replies[0].done is not None:
+            first = replies.popleft()
+            done = cast("tuple[int, bytes, ServeError | None]", first.done)
+            close = first.close or (self._listener.draining and not replies and not self.pipeline)
+            out.append(response(done[0], self._listener.head, done[1], error=done[2], close=close))
+            if close:
+                self._refused = self._ended = True
+                break
+        if out:
+            self.transport.write(out[0] if len(out) == 1 else b"".join(out))
+        if self._ended:
+            self._close_gently()
+            return
+        if not replies and self._queued_behind:
+            self._queued_behind = False
+            super().on_response_complete()  # starts the ordinary request that waited behind fast ones
+        if self._reading.held:
+            self._look_whether_to_read()
+        if self._refusal is not None:
+            self._tell_refusal()
+
+    def _look_whether_to_read(self) -> None:
+        if not (self._ended or self.transport.is_closing()):
+            self._reading.look(len(self._replies) + len(self.pipeline))
