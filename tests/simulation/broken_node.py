@@ -20,7 +20,7 @@ def _joins_any_flight(right: Broken) -> Broken:
     def try_join(self: SingleFlight, call: Any) -> bool:
         for flight in self._flights.values():
             if flight.signature.encoded == call.signature.encoded:
-                flight.calls.append(call)
+                flight.calls[call] = None
                 call.flight = flight
                 return True
         return False

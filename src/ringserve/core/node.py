@@ -245,7 +245,7 @@ class Node:
             took_s = now - call.received_at
             observe(took_s)
             call.answer(result, name, False, int(took_s * 1e6))
-        flight.calls = []
+        flight.calls = {}
 
     def _failed(self, batch: Batch, error: ServeError) -> None:
         if len(batch.flights) > 1:
