@@ -2,10 +2,12 @@ import socket
 from dataclasses import replace
 from pathlib import Path
 
+import pytest
 from hypothesis import given
 from hypothesis import strategies as st
 
 from ringserve.console.resolve import resolve
+from ringserve.errors import UsageError
 from ringserve.fleet.command_lines import child_environment, gateway_command, worker_command
 from ringserve.settings import Settings, defaults_for
 
@@ -62,3 +64,43 @@ def test_a_child_reads_back_the_settings_it_was_given(**changed: float | str) ->
 def test_a_child_inherits_none_of_our_variables() -> None:
     before = {"PATH": "/bin", "RINGSERVE_PORT": "1", "RINGSERVE_CONFIG": "f", "MY_RINGSERVE_X": "kept"}
     assert child_environment(before) == {"PATH": "/bin", "MY_RINGSERVE_X": "kept"}
+
+
+WITH_TLS = replace(UP, tls_cert="c", tls_key="k", tls_ca="a")
+FILE = "of the secret"
+
+
+def doors(up: Settings) -> tuple[Settings, Settings]:
+    """What a worker and a gateway of this `up` read back."""
+    worker = resolve("worker", flags(worker_command(up, 8001, "worker_1", MODEL), 3), {}).settings
+    with socket.create_server(("127.0.0.1", 0)) as listening:
+        line = gateway_command(up, ["a:1"], listening)
+    return worker, resolve("gateway", flags(line, 1), {}).settings
+
+
+def test_certificates_and_keys_are_the_gateways_alone_while_workers_are_on_loopback() -> None:
+    up = replace(WITH_TLS, api_keys="keys", cache_scope="key", fleet_secret=FILE)
+    worker, gateway = doors(up)
+    assert (worker.tls_cert, worker.tls_key, worker.tls_ca, worker.api_keys) == ("", "", "", "")
+    assert worker.fleet_secret == gateway.fleet_secret == FILE
+    assert (gateway.tls_cert, gateway.tls_ca, gateway.api_keys) == ("c", "a", "keys")
+    assert (gateway.link_tls, gateway.cache_scope) == ("off", "key")
+
+
+def test_workers_that_others_reach_are_guarded_like_the_gateway_and_never_less() -> None:
+    """A public gateway asks its callers for no certificate; its workers still do."""
+    up = replace(WITH_TLS, api_keys="keys", tls_clients="off", worker_host="10.0.0.5")
+    worker, gateway = doors(up)
+    assert (worker.tls_cert, worker.tls_key, worker.tls_ca, worker.api_keys) == ("c", "k", "a", "keys")
+    assert (worker.tls_clients, gateway.tls_clients, gateway.link_tls) == ("auto", "off", "on")
+
+
+def test_links_on_loopback_are_tls_where_that_is_asked_for() -> None:
+    worker, gateway = doors(replace(WITH_TLS, link_tls="on"))
+    assert (worker.tls_cert, gateway.link_tls) == ("c", "on")
+    with pytest.raises(UsageError, match="--link-tls on: the workers need a certificate"):
+        doors(replace(UP, link_tls="on"))
+
+
+def test_the_secret_that_up_made_is_the_one_variable_of_ours_that_a_child_inherits() -> None:
+    assert child_environment({"RINGSERVE_PORT": "1"}, "s") == {"RINGSERVE_SECRET_FROM_UP": "s"}
