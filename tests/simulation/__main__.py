@@ -41,6 +41,8 @@ def sweep(first: int, count: int, console: Console) -> int:
         bar = progress.add_task("seeds", total=count)
         for tally in run_everywhere(first, count):
             total.add(tally)
+            for seed in tally.failed:
+                console.print(f"seed {seed} fails", highlight=False)
             progress.update(bar, advance=tally.seeds, description=f"seeds, {len(total.failed)} failed")
     for mark in MARKS:
         console.print(f"{total.marks[mark]:8} {mark}", highlight=False)

@@ -45,7 +45,7 @@ class Fault:
 def delay(world: World, fault: Fault) -> None:
     """A path gets slow; others do not, so that what was sent first arrives last."""
     path = world.path(fault.gateway, fault.worker)
-    before, path.delay_max_s = path.delay_max_s, 0.05 + 0.3 * fault.luck
+    before, path.delay_max_s = world.plan.fleet.delay_max_s, 0.05 + 0.3 * fault.luck
     world.clock.at(world.clock.now + fault.lasts_s, lambda: setattr(path, "delay_max_s", before))
 
 
@@ -102,8 +102,9 @@ def slow_worker(world: World, fault: Fault) -> None:
     """A worker's runs take longer, and then no more."""
     worker = world.workers[fault.worker]
     if worker is not None:
-        before, worker.pace = worker.pace, slower(worker.pace, 2 + 8 * fault.luck)
-        world.clock.at(world.clock.now + fault.lasts_s, lambda: setattr(worker, "pace", before))
+        pace = world.plan.fleet.pace
+        worker.pace = slower(pace, 2 + 8 * fault.luck)
+        world.clock.at(world.clock.now + fault.lasts_s, lambda: setattr(worker, "pace", pace))
 
 
 def crash(world: World, fault: Fault) -> None:

@@ -24,7 +24,11 @@ if TYPE_CHECKING:
     from tests.simulation.world import World
 
 WAKES_IN_ONE_TURN = False
-"""Whether all that fell due while a process slept happens in one turn of its loop, as it may in reality."""
+"""Whether all that fell due while a process slept happens in one turn of its loop, as in reality.
+
+With True the seeds find that `keep_link` does not stand a hello in the very turn in which its time is up: the
+router keeps a link that was dropped.
+"""
 
 HEAD_END = b"\r\n\r\n"
 
