@@ -2,9 +2,10 @@
 
 This file, `ordered_replies` and `refusals` are the only ones that touch uvicorn's inner parts. A plain `POST`
 of a hot route (HTTP/1.1, a Content-Length, no Expect, Upgrade, query or escape) is answered without scope,
-task or timer, and without the parser where its head is known already. Everything else takes uvicorn's ordinary way
-to the ASGI app. Answers keep the order of their requests: while fast calls are pending, an ordinary request
-waits in uvicorn's own pipeline, and while an ordinary one runs, a hot route goes the ordinary way too.
+task or timer, and without the parser where its head is known already. Everything else takes uvicorn's
+ordinary way to the ASGI app. Answers keep the order of their requests: while fast calls are pending, an
+ordinary request waits in uvicorn's own pipeline, and while an ordinary one runs, a hot route goes the
+ordinary way too.
 
 What of uvicorn is owned here: an Upgrade that is not ours is ignored and its body kept; a head is bounded in
 bytes and time, a body in time; trailers are no headers; what `head_rules` forbids is refused; every refusal

@@ -155,15 +155,16 @@ class LinkClient(asyncio.Protocol):
         depth, answers = records.read_answers(body)
         router, index = self._router, self._index
         router.depth(index, depth)
+        known = self._layouts
         for record in answers:
-            if record.status >= records.FIRST_ERROR:
-                router.refused(index, record.id, records.error_of(record), now)
+            call_id, status, time_us, encoded, payload = record
+            if status >= records.FIRST_ERROR:
+                router.refused(index, call_id, records.error_of(record), now)
                 continue
-            layout = self._layouts.get(record.layout) or self._layout(record.layout)
-            if len(record.payload) != layout.payload_size >= 0:
-                raise LinkError(f"an answer has {len(record.payload)} bytes for {layout.payload_size}")
-            result = Result(layout, record.payload)
-            router.answered(index, record.id, result, record.status == records.CACHED, record.time, now)
+            layout = known.get(encoded) or self._layout(encoded)
+            if len(payload) != layout.payload_size >= 0:
+                raise LinkError(f"an answer has {len(payload)} bytes for {layout.payload_size}")
+            router.answered(index, call_id, Result(layout, payload), status == records.CACHED, time_us, now)
 
     def _layout(self, encoded: bytes) -> ResultLayout:
         try:

@@ -221,20 +221,21 @@ class LinkServer(asyncio.Protocol):
             self._take_hello(body)
 
     def _accept(self, record: records.RequestRecord, now: float) -> None:
-        if record.id in self.calls:
-            raise LinkError(f"number {record.id} is in use")
+        call_id, left_ms, key, encoded, payload = record
+        if call_id in self.calls:
+            raise LinkError(f"number {call_id} is in use")
         if len(self.calls) >= self._calls_max:
             raise LinkError(f"{len(self.calls)} requests are twice what the gateway was granted")
         try:
-            signature = self._host.signatures.find(record.signature)
-            _check_size(signature.payload_size, len(record.payload))
+            signature = self._host.signatures.find(encoded)
+            _check_size(signature.payload_size, len(payload))
         except BadRequest as error:
-            self.put(records.error_record(record.id, error))
+            self.put(records.error_record(call_id, error))
             return
-        call = LinkCall(record.key, signature, record.payload, now, now + record.left_ms / 1000)
-        call.id = record.id
+        call = LinkCall(key, signature, payload, now, now + left_ms / 1000)
+        call.id = call_id
         call.link = self
-        self.calls[record.id] = call
+        self.calls[call_id] = call
         self._host.submit(call, monotonic())
 
 

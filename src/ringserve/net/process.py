@@ -4,8 +4,10 @@ from __future__ import annotations
 
 import asyncio
 import gc
+import resource
 import signal
 import sys
+from contextlib import suppress
 from time import monotonic
 from typing import TYPE_CHECKING
 
@@ -58,6 +60,7 @@ DRAIN_POLL_S = 0.02
 
 def run_process(main: Callable[[], Awaitable[int]], beat: Beat) -> int:
     """Run the process's coroutine on uvloop; returns the exit status."""
+    _allow_descriptors()
     try:
         with asyncio.Runner(loop_factory=uvloop.new_event_loop) as runner:
             return runner.run(_coroutine(main))
@@ -65,6 +68,13 @@ def run_process(main: Callable[[], Awaitable[int]], beat: Beat) -> int:
         if not beat.fatal(str(error)):
             print(f"ringserve: {error}", file=sys.stderr)  # noqa: T201 - the one line the person reads
         return 2
+
+
+def _allow_descriptors() -> None:
+    """Take as many descriptors as we may: 1,024 are usual at first, fewer than `--max-connections`."""
+    most = resource.getrlimit(resource.RLIMIT_NOFILE)[1]
+    with suppress(OSError, ValueError):  # macOS names a maximum that it does not grant
+        resource.setrlimit(resource.RLIMIT_NOFILE, (most, most))
 
 
 async def _coroutine(main: Callable[[], Awaitable[int]]) -> int:

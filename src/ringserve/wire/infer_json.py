@@ -13,7 +13,7 @@ from struct import Struct, error
 import numpy as np
 import orjson
 
-from ringserve.core.signature import Result, Signature, TensorLayout
+from ringserve.core.signature import Result, ResultLayout, Signature, TensorLayout
 from ringserve.core.tensor import ModelSpec, count_elements
 from ringserve.errors import BadRequest, ModelFailed, NotFinite, TooLarge
 from ringserve.limits import TENSOR_ELEMENTS_MAX
@@ -50,6 +50,7 @@ class InferCodec:
         self._shapes: dict[int, tuple[Struct, Signature]] = {}
         self._nested: dict[tuple[int, ...], Signature] = {}
         self._node_ids: dict[str, bytes] = {}
+        self._kinds: dict[ResultLayout, tuple[np.dtype[np.generic], int]] = {}
 
     def decode(self, body: bytes) -> InferRequest:
         """Read a request's body.
@@ -89,16 +90,13 @@ class InferCodec:
             NotFinite: The output holds NaN or infinity, which JSON cannot carry.
             ModelFailed: The output's type has no JSON form here.
         """
-        layout = result.layout.outputs[0]
-        kind = layout.dtype.numpy
-        if kind is None:
-            raise ModelFailed(f"output {layout.name} has type {layout.dtype.name}; ask for it by /v2")
-        numbers = np.frombuffer(result.payload, kind, count_elements(layout.shape))
-        text = orjson.dumps(numbers, option=orjson.OPT_SERIALIZE_NUMPY)
+        layout = result.layout
+        kind, count = self._kinds.get(layout) or self._learn_kind(layout)
+        text = orjson.dumps(np.frombuffer(result.payload, kind, count), option=orjson.OPT_SERIALIZE_NUMPY)
         # orjson writes null for what JSON has no number for; no number contains the letter n.
         if b"n" in text:
             sentence = "holds NaN or infinity, which JSON cannot carry; ask for binary tensors by /v2"
-            raise NotFinite(f"output {layout.name} {sentence}")
+            raise NotFinite(f"output {layout.outputs[0].name} {sentence}")
         node = self._node_ids.get(node_id)
         if node is None:
             node = self._node_ids[node_id] = orjson.dumps(node_id)
@@ -109,6 +107,17 @@ class InferCodec:
             b"true" if cached else b"false",
             time_us,
         )
+
+    def _learn_kind(self, layout: ResultLayout) -> tuple[np.dtype[np.generic], int]:
+        """Type and count of the first output's numbers; few layouts come, again and again."""
+        output = layout.outputs[0]
+        kind = output.dtype.numpy
+        if kind is None:
+            raise ModelFailed(f"output {output.name} has type {output.dtype.name}; ask for it by /v2")
+        if len(self._kinds) >= _KNOWN_MAX:
+            self._kinds.clear()
+        self._kinds[layout] = found = kind, count_elements(output.shape)
+        return found
 
     def _strict(self, data: list[object]) -> tuple[Signature, bytes]:
         """Read `input_data` element by element; remembers the shape for the fast way."""

@@ -28,6 +28,10 @@ _NUMBER_OF = {kind: number for number, kind in enumerate(ANSWERS)}
 SENTENCE_BYTES_MAX = 4096
 
 
+_new = tuple.__new__
+"""Makes a named tuple of a plain one at a third of what its constructor costs, twice a request."""
+
+
 class RequestRecord(NamedTuple):
     """A request on the link; `signature` is still encoded, so that the reader can look it up."""
 
@@ -82,7 +86,9 @@ def read_requests(body: bytes, count_max: int = RECORDS_MAX) -> list[RequestReco
             start = position + size
             middle = start + signature_size
             position = middle + payload_size
-            records.append(RequestRecord(call_id, left_ms, key, body[start:middle], body[middle:position]))
+            records.append(
+                _new(RequestRecord, (call_id, left_ms, key, body[start:middle], body[middle:position]))
+            )
             if len(records) > count_max:
                 raise LinkError(
                     f"a frame holds more than {count_max} requests, which is beyond what was granted"
@@ -126,7 +132,9 @@ def read_answers(body: bytes) -> tuple[int, list[AnswerRecord]]:
             start = position + size
             middle = start + layout_size
             position = middle + payload_size
-            records.append(AnswerRecord(call_id, status, time, body[start:middle], body[middle:position]))
+            records.append(
+                _new(AnswerRecord, (call_id, status, time, body[start:middle], body[middle:position]))
+            )
     except error as cause:
         raise LinkError("a frame of answers ends in the middle of a record") from cause
     if position != end:
