@@ -44,7 +44,8 @@ class Stranger:
         self._reader = FrameReader(FROM_WORKER, 1 << 28)
         self._frames: list[tuple[int, bytes]] = []
         if self.status == 101:
-            self.hello = decode_worker_hello(self.next(Kind.HELLO))
+            self.greeting = self.next(Kind.HELLO)
+            self.hello = decode_worker_hello(self.greeting)
             self.socket.sendall(hello)
 
     def __enter__(self) -> Self:

@@ -6,6 +6,7 @@ import socket
 import time
 from collections.abc import Callable, Iterator
 from contextlib import ExitStack, suppress
+from pathlib import Path
 
 import pytest
 
@@ -131,6 +132,27 @@ def test_connections_beyond_the_limit_are_told_and_those_within_go_on(door: Serv
         assert statuses[0] == 200
         assert idle[0].ask(request(GOOD)).status == 200
     until(lambda: door.get("/health").status == 200, door.log)
+
+
+def test_a_process_takes_as_many_descriptors_as_the_system_lets_it(tmp_path: Path) -> None:
+    """Systems give 1,024 at first. Who comes beyond what there is finds it closed; who is there goes on."""
+    with Servers(tmp_path) as servers, ExitStack() as stack:
+        command = ("worker", "0", "worker_1", str(digits_path()))
+        worker = servers.start(*command, prefix=["prlimit", "--nofile=64:200"]).wait_ready()
+        crowd = [stack.enter_context(worker.connect()) for _ in range(300)]
+        served = sum(map(is_served, crowd))
+        assert 150 <= served < 200
+        assert crowd[0].ask(request(GOOD)).status == 200
+        for connection in crowd:
+            connection.socket.close()
+        until(lambda: worker.get("/health").status == 200, worker.log)
+
+
+def is_served(connection: Connection) -> bool:
+    """Whether a request is answered and not closed upon."""
+    with suppress(OSError, AssertionError):
+        return connection.ask(request(GOOD)).status == 200
+    return False
 
 
 def status_of(connection: Connection) -> int:
