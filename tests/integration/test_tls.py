@@ -2,17 +2,22 @@
 
 from __future__ import annotations
 
+import os
 import re
 import ssl
+import subprocess
+import sys
 from collections.abc import Iterator
 from pathlib import Path
 
 import pytest
 
+from ringserve.core.api_keys import line_of
 from ringserve.models.digits import digits_path
 from tests.integration.certificates import Authority
 from tests.integration.servers import Server, Servers, chunked, infer_body, request, until
 
+LIMIT_S = 40.0
 BODY = infer_body([1.0] * 64, request_id="r")
 
 
@@ -185,6 +190,7 @@ def test_up_gives_its_certificate_to_the_gateway_and_leaves_links_on_loopback_pl
     up.tls = authority.client(authority.issue("caller"))
     until(lambda: bool(up.get("/health").json["workers_up"] == 1), up.log)
     assert up.infer([1.0] * 64).status == 200
+    assert re.search(r"worker_1 ready on http://.*gateway ready on https://", up.log(), re.DOTALL)
     assert is_refused(up, authority.client())
     assert up.stop() == 0
 
@@ -198,3 +204,35 @@ def test_up_with_links_over_tls_serves(servers: Servers, authority: Authority) -
     until(lambda: bool(up.get("/health").json["workers_up"] == 1), up.log)
     assert up.infer([1.0] * 64).status == 200
     assert up.stop() == 0
+
+
+def test_bench_speaks_tls_and_shows_the_key_of_its_environment(
+    servers: Servers, authority: Authority, tmp_path: Path
+) -> None:
+    (tmp_path / "keys.txt").write_text(line_of("bench", "the-key"))
+    guarded = [*authority.flags("w", ca=False), "--api-keys", str(tmp_path / "keys.txt")]
+    url = f"https://{servers.worker(digits_path(), *guarded).address}"
+    command = [
+        sys.executable,
+        "-m",
+        "ringserve",
+        "bench",
+        "--gateway",
+        url,
+        "--workers",
+        url,
+        "--requests",
+        "20",
+    ]
+    own = {"SSL_CERT_FILE": str(authority.path), "RINGSERVE_API_KEY": "the-key"}
+    for environment, status in ((own, 0), (own | {"RINGSERVE_API_KEY": "another"}, 1), ({}, 2)):
+        ran = subprocess.run(
+            command,
+            capture_output=True,
+            text=True,
+            check=False,
+            env=os.environ | environment,
+            timeout=LIMIT_S,
+        )
+        assert ran.returncode == status, ran.stdout + ran.stderr
+        assert "the-key" not in ran.stdout + ran.stderr

@@ -17,6 +17,7 @@ DOCUMENTS = [*sorted(ROOT.glob("*.md")), *sorted((ROOT / "docs").glob("*.md"))]
 ARCHITECTURE = (ROOT / "docs" / "architecture.md").read_text()
 README = (ROOT / "README.md").read_text()
 RELIABILITY = (ROOT / "docs" / "reliability.md").read_text()
+SECURITY = (ROOT / "docs" / "security.md").read_text()
 
 
 def rows_under(title: str) -> list[list[str]]:
@@ -76,8 +77,9 @@ def test_every_flag_that_bounds_something_is_in_the_table_of_limits() -> None:
     assert set(FLAG_LIMITS) - {spec.name for spec in fields(Settings)} == set()
 
 
-def test_every_test_that_a_promise_names_exists() -> None:
-    named = re.findall(r"`(tests/[a-z_/]+\.py)(?:::(test_[a-z0-9_]+))?`", RELIABILITY)
+@pytest.mark.parametrize("document", [RELIABILITY, SECURITY], ids=["reliability", "security"])
+def test_every_test_that_a_promise_names_exists(document: str) -> None:
+    named = re.findall(r"`(tests/[a-z_/]+\.py)(?:::(test_[a-z0-9_]+))?`", document)
     assert named
     missing = [
         (path, name)

@@ -14,6 +14,8 @@ from ringserve.tools.address import Address, address_of
         ("localhost:8001", Address("localhost", 8001)),
         ("10.0.0.7", Address("10.0.0.7", 80)),
         ("http://[::1]:8000", Address("::1", 8000)),
+        ("https://x:1", Address("x", 1, tls=True)),
+        ("https://x", Address("x", 443, tls=True)),
     ],
 )
 def test_an_address_is_read_as_people_type_it(typed: str, expected: Address) -> None:
@@ -26,7 +28,6 @@ def test_an_address_is_read_as_people_type_it(typed: str, expected: Address) -> 
     [
         "",
         "http://",
-        "https://x:1",
         "ftp://x",
         "x:port",
         "x:0",

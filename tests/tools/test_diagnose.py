@@ -244,4 +244,4 @@ def test_a_worker_on_another_port_is_named_where_one_is_missing(tmp_path: Path, 
 
 def test_a_url_that_is_none_is_refused() -> None:
     with pytest.raises(UsageError, match="--workers"):
-        run_diagnose(DiagnoseOptions(workers=("https://x",)))
+        run_diagnose(DiagnoseOptions(workers=("ftp://x",)))

@@ -59,6 +59,11 @@ class Child:
         return child
 
     @property
+    def url(self) -> str:
+        """Where it serves; its own command line says whether it speaks TLS."""
+        return f"{'https' if '--tls-cert' in self._command else 'http'}://{self.address}"
+
+    @property
     def alive(self) -> bool:
         """Whether there is a process that was not yet seen to end."""
         return self._process is not None

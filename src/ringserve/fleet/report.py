@@ -27,7 +27,7 @@ def _row(child: Child) -> tuple[str, ...]:
     return (
         child.name,
         child.role,
-        f"http://{child.address}",
+        child.url,
         pid,
         child.policy.phase.value,
         child.model or "-",
