@@ -83,6 +83,10 @@ def _forgets_where_keys_are(right: Broken) -> Broken:
     return choose
 
 
+def _forgets_who_still_has(right: Broken) -> Broken:
+    return lambda self, flight: self._flights.pop(flight.key)
+
+
 def _spills_early(right: Broken) -> Broken:
     return lambda self, worker: worker.load > 0
 
@@ -162,6 +166,7 @@ BROKEN_ROUTERS = (
     Break("sends to who goes away", Balance, "fleet_changed", _sends_to_the_leaving, "goes away"),
     Break("sends to who is hung", Balance, "fleet_changed", _sends_to_the_hung, "is hung"),
     Break("asks again who refused", Balance, "pass_on", _forgets_refusals, "had refused it"),
+    Break("forgets who still has a key", Balance, "_forget", _forgets_who_still_has, "left its key"),
     Break("forgets where keys are", Balance, "choose", _forgets_where_keys_are, "left its key|miscounted"),
     Break("never spills", Balance, "_overloaded", always(False), "is overloaded"),
     Break("spills too early", Balance, "_overloaded", _spills_early, "without a reason"),

@@ -137,7 +137,8 @@ class FailureHasReason(Watcher):
         """See that two workers died with it, or that nobody could tell for as long as one may wait."""
         lost = self.stranded.get(caller, [])
         demand(len(lost) >= DEATHS, f"called poison after {len(lost)} lost links")
-        lives = [worker and worker.incarnation for worker in self.world.workers]
+        # One that drains listens no more: whoever lost its link cannot tell it from one that died.
+        lives = [worker and not worker.leaving and worker.incarnation for worker in self.world.workers]
         dead = sum(lives[at] != incarnation for at, incarnation in {life[1:] for life in lost})
         waited_s = caller.gateway.now - lost[-1][0]
         demand(

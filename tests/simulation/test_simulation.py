@@ -11,7 +11,33 @@ from tests.simulation.world import World
 
 FRESH = 500
 
-FAILED_ONCE = (0, 18, 46, 48, 50, 71, 78, 85, 102, 104, 111, 116, 134, 150, 178, 180, 258, 262, 291, 302)
+FAILED_ONCE = (
+    0,
+    18,
+    46,
+    48,
+    50,
+    71,
+    78,
+    85,
+    102,
+    104,
+    111,
+    116,
+    134,
+    150,
+    178,
+    180,
+    258,
+    262,
+    291,
+    302,
+    384094791678,
+    384094791785,
+    731691558258,
+    1080058040246,
+    1080058040753,
+)
 """Seeds that found something when they were young. A change of what is drawn gives each another life."""
 
 
