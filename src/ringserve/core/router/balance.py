@@ -84,14 +84,11 @@ class Balance:
         """Note that the call is with the worker now."""
         call.worker = worker.index
         rows = call.signature.rows
-        flight = self._flights.get(call.key)
-        if flight is not None and flight.worker is not worker:
-            flight = flight.at(worker)
+        older = self._flights.get(call.key)
+        flight = older if older is None or older.worker is worker else older.at(worker)
         if flight is None:
-            older = self._flights.get(call.key)
-            flight = self._flights[call.key] = KeyFlight(
-                call.key, worker, rows, None if older is None else older.living()
-            )
+            older = None if older is None else older.living()
+            flight = self._flights[call.key] = KeyFlight(call.key, worker, rows, older)
             worker.items += rows
             self.reload(worker)
         flight.calls += 1
@@ -115,7 +112,10 @@ class Balance:
             worker.items -= flight.rows
             self.reload(worker)
             if self._flights.get(flight.key) is flight:
-                self._forget(flight)
+                if flight.older is None:
+                    del self._flights[flight.key]
+                else:
+                    self._forget(flight)
 
     def reload(self, worker: WorkerState) -> None:
         """Work out a worker's load again after its items or its reported depth changed."""

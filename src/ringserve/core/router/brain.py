@@ -45,6 +45,8 @@ if TYPE_CHECKING:
     from ringserve.core.signature import Result
     from ringserve.core.tensor import ModelSpec
 
+_TRIAL = Nowhere.TRIAL
+
 ID_MASK = 0x7FFFFFFF
 """Numbers on the link are 32 bits wide and never 0."""
 
@@ -263,14 +265,14 @@ class Router:
 
     def _route(self, call: Call, now: float) -> None:
         worker = self.balance.choose(call, now)
-        if worker is Nowhere.TRIAL and len(self._parked) >= self.settings.parked_max:
+        if worker is _TRIAL and len(self._parked) >= self.settings.parked_max:
             # Better with any worker than refused: the place to wait in is full.
             worker = self.balance.pass_on(call, now)
         if isinstance(worker, WorkerState):
             self._last_id = call.id = (self._last_id & ID_MASK) + 1
             self.balance.book(worker, call)
             self._ports.send(worker.index, call)
-        elif worker is Nowhere.TRIAL:
+        elif worker is _TRIAL:
             self._park(call)
         elif call.refusals and not isinstance(refusal := call.refusals[-1][2], Draining):
             self._fail(call, refusal)
