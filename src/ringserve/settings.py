@@ -318,7 +318,8 @@ class Settings:
         "",
         _SECURITY,
         _ALL,
-        "The file of the secret that gateways and workers prove to each other; `up` makes one of its own.",
+        "The file of the secret that gateways and workers prove to each other; `up` makes one of its own "
+        "where it asks callers for keys or certificates.",
         path=True,
     )
 

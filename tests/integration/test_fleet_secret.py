@@ -7,6 +7,7 @@ import socket
 import threading
 from collections.abc import Iterator
 from contextlib import contextmanager
+from hashlib import sha256
 from pathlib import Path
 
 import orjson
@@ -234,10 +235,22 @@ def test_a_file_that_holds_no_secret_ends_the_start_with_one_line(
         assert server.log().count("\n") == 1
 
 
-def test_up_makes_a_secret_for_its_own_that_no_command_line_shows(servers: Servers) -> None:
+def test_up_that_asks_nobody_leaves_its_workers_to_other_gateways_too(servers: Servers) -> None:
     up = servers.up(workers=1).wait_ready()
+    found = re.search(r"worker worker_1 ready on http://127.0.0.1:(\d+)", up.log())
+    assert found is not None
+    other = servers.start("gateway", "--port", "0", f"127.0.0.1:{found[1]}").wait_ready()
+    assert other.infer([1.0] * 64).status == 200
+
+
+def test_up_that_asks_for_keys_makes_a_secret_for_its_own_that_no_command_line_shows(
+    servers: Servers, tmp_path: Path
+) -> None:
+    keys = tmp_path / "keys"
+    keys.write_text(f"somebody sha256:{sha256(b'key').hexdigest()}\n")
+    up = servers.up("--api-keys", str(keys), workers=1).wait_ready()
     until(lambda: bool(up.get("/health").json["workers_up"] == 1), up.log)
-    assert up.infer([1.0] * 64).status == 200
+    assert up.infer([1.0] * 64, "X-API-Key: key").status == 200
     found = re.search(r"worker worker_1 ready on http://127.0.0.1:(\d+)", up.log())
     assert found is not None
     with Connection(socket.create_connection(("127.0.0.1", int(found[1])), LIMIT_S)) as connection:

@@ -50,8 +50,7 @@ def run_up(settings: Settings, model: Path) -> int:
         gateway_s=settings.drain_grace_s + settings.drain_timeout_s + _MARGIN_S,
         worker_s=settings.drain_timeout_s + _MARGIN_S,
     )
-    secret = "" if settings.fleet_secret else secrets.token_hex(_SECRET_BYTES)
-    crew = Crew(workers, gateways, child_environment(os.environ, secret), listening)
+    crew = Crew(workers, gateways, child_environment(os.environ, _own_secret(settings)), listening)
     control = open_control(listening.getsockname()[1])
     try:
         return Supervisor(crew, limits, lambda: show_fleet(crew.placed, hints), control).run()
@@ -80,6 +79,15 @@ def _check_doors(settings: Settings) -> None:
         from ringserve.net.guard import Guard  # noqa: PLC0415 - with it comes numpy, which `up` does not need
 
         Guard(settings)
+
+
+def _own_secret(settings: Settings) -> str:
+    """Make a secret where callers are asked who they are, since a link goes around that.
+
+    Elsewhere none is made, so that other gateways may use these workers too.
+    """
+    asks = bool(settings.api_keys or settings.tls_ca) and not settings.fleet_secret
+    return secrets.token_hex(_SECRET_BYTES) if asks else ""
 
 
 def _worker(settings: Settings, model: Path, number: int, port: int) -> Child:
