@@ -123,6 +123,8 @@ def _show(context: ssl.SSLContext, settings: Settings) -> None:
         if error.reason == "KEY_VALUES_MISMATCH":
             raise UsageError(f"--tls-key: {key} is not the key of the certificate in {cert}") from error
         raise UsageError(f"--tls-cert, --tls-key: {cert} and {key} cannot be used: {_why(error)}") from error
+    except OSError as error:  # gone since it was looked for
+        raise UsageError(f"--tls-cert, --tls-key: cannot read {cert} and {key}: {error.strerror}") from error
 
 
 def _trust(context: ssl.SSLContext, ca: str) -> None:
@@ -132,6 +134,8 @@ def _trust(context: ssl.SSLContext, ca: str) -> None:
         context.load_verify_locations(cafile=ca)
     except ssl.SSLError as error:
         raise UsageError(f"--tls-ca: {ca} cannot be used: {_why(error)}") from error
+    except OSError as error:
+        raise UsageError(f"--tls-ca: cannot read {ca}: {error.strerror}") from error
 
 
 def _look_for(mark: bytes, path: str, flag: str) -> None:

@@ -3,6 +3,7 @@
 from __future__ import annotations
 
 import os
+import stat
 from collections.abc import Iterable
 from pathlib import Path
 
@@ -53,4 +54,6 @@ def _stamp(path: str) -> _Stamp:
         seen = os.stat(path)  # noqa: PTH116 - once a second for each file, in the event loop
     except OSError:
         return None
+    if not stat.S_ISREG(seen.st_mode):
+        return None  # a pipe (`<(command)`) can be read once, and would block the second time
     return seen.st_ino, seen.st_size, seen.st_mtime_ns
