@@ -39,7 +39,7 @@ def test_a_file_is_read_up_to_its_limit(tmp_path: Path) -> None:
     path = tmp_path / "file"
     path.write_bytes(b"12345")
     assert read_small(str(path), "--flag", 5) == b"12345"
-    with pytest.raises(UsageError, match="--flag: .*longer than 4 bytes"):
+    with pytest.raises(UsageError, match=r"--flag: .*longer than 4 bytes"):
         read_small(str(path), "--flag", 4)
     for wrong in (tmp_path, tmp_path / "missing"):
         with pytest.raises(UsageError, match="--flag: cannot read"):
