@@ -3,7 +3,7 @@
 from __future__ import annotations
 
 import random
-from dataclasses import dataclass
+from dataclasses import dataclass, replace
 from typing import TYPE_CHECKING
 
 from ringserve.core.call import Call
@@ -113,4 +113,5 @@ def draw_requests(chance: random.Random, gateways: int, span_s: float, slow_s: f
         for _ in range(30):
             more = draw(at + chance.uniform(0.0, 0.3))
             requests.append(Request(more.at, more.gateway, hot.kind, hot.number, hot.rows, hot.width))
-    return sorted(requests, key=lambda request: request.at)
+    within = [replace(request, at=min(request.at, span_s)) for request in requests]
+    return sorted(within, key=lambda request: request.at)
