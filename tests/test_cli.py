@@ -8,7 +8,7 @@ from pathlib import Path
 
 import pytest
 
-SUBCOMMANDS = ["worker", "gateway", "up", "restart", "bench", "diagnose", "config"]
+SUBCOMMANDS = ["worker", "gateway", "up", "restart", "key", "bench", "diagnose", "config"]
 
 
 def ringserve(*words: str, **variables: str) -> subprocess.CompletedProcess[str]:
@@ -41,7 +41,7 @@ def test_help_reads_like_a_manual_page(command: str) -> None:
     assert (page.returncode, page.stderr) == (0, "")
     assert page.stdout.startswith(f"Usage: ringserve {command} ")
     assert "\nExamples:\n" in page.stdout
-    assert ("RINGSERVE_MAX_BATCH" in page.stdout) == (command not in {"bench", "diagnose"})
+    assert ("RINGSERVE_MAX_BATCH" in page.stdout) == (command not in {"key", "bench", "diagnose"})
     assert "supervisor-fd" not in page.stdout
 
 

@@ -50,6 +50,8 @@ def test_a_default_written_plainly_is_read_as_itself(name: str) -> None:
         ("batch_policy", "Window", "window"),
         ("drain_grace_s", ".5", 0.5),
         ("host", "::", "::"),
+        ("api_keys", "my keys.txt", "my keys.txt"),
+        ("api_keys", "none", ""),
     ],
 )
 def test_good_values(name: str, raw: object, value: object) -> None:
@@ -68,6 +70,7 @@ def test_good_values(name: str, raw: object, value: object) -> None:
         ("batch_policy", "fast", "--f: expected eager or window, got 'fast'"),
         ("batching", 1, "--f: expected auto, off or on, got 1"),
         ("host", "a b", "--f: expected a word, got 'a b'"),
+        ("tls_ca", "a\nb", "--f: expected a file's path, got 'a\\nb'"),
         ("host", "x" * 90 + " ", None),
     ],
 )

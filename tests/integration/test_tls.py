@@ -4,6 +4,8 @@ from __future__ import annotations
 
 import os
 import re
+import signal
+import socket
 import ssl
 import subprocess
 import sys
@@ -236,3 +238,40 @@ def test_bench_speaks_tls_and_shows_the_key_of_its_environment(
         )
         assert ran.returncode == status, ran.stdout + ran.stderr
         assert "the-key" not in ran.stdout + ran.stderr
+
+
+def test_a_drain_over_tls_answers_what_comes_on_open_connections(
+    servers: Servers, authority: Authority
+) -> None:
+    worker = servers.worker(digits_path(), *authority.flags("w", ca=False))
+    worker.tls = authority.client()
+    with worker.connect() as used, worker.connect() as idle:
+        assert used.ask(request(BODY)).status == 200
+        worker.send_signal(signal.SIGTERM)
+        until(lambda: is_closed(worker), worker.log)
+        last = used.ask(request(BODY))
+        assert (last.status, last.headers["connection"]) == (200, "close")
+        assert used.is_closed_by_peer()
+        assert idle.is_closed_by_peer()
+    assert worker.wait() == 0
+
+
+def is_closed(server: Server) -> bool:
+    """Whether nothing listens any more."""
+    try:
+        socket.create_connection((server.host, server.port), LIMIT_S).close()
+    except ConnectionRefusedError:
+        return True
+    return False
+
+
+def test_who_stalls_in_the_handshake_is_closed_upon_and_hurts_nobody(
+    servers: Servers, authority: Authority
+) -> None:
+    worker = servers.worker(digits_path(), *authority.flags("w", ca=False), "--header-timeout-s", "1")
+    worker.tls = authority.client()
+    with socket.create_connection((worker.host, worker.port), LIMIT_S) as stalls:
+        stalls.sendall(b"\x16\x03\x01")
+        assert worker.get("/health").status == 200
+        assert stalls.recv(1) == b""
+    assert worker.get("/health").status == 200
