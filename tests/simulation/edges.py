@@ -29,12 +29,20 @@ def monotonic() -> float:
     return ProcessLoop.running.time()
 
 
+class NoBodies:
+    """Stands for what reads large bodies; requests come without any."""
+
+    def close(self) -> None:
+        """There is nothing to end."""
+
+
 class SimListener:
     """Stands for the listening socket; who asks for a link is answered by `Door`."""
 
     def __init__(self, settings: Settings, backend: object) -> None:
         self.draining = False
         self.connections = 0
+        self.large_bodies = NoBodies()
 
     async def close(self, now: float) -> None:
         """Take no more connections."""
