@@ -25,6 +25,15 @@ PIPELINE_MAX = 256
 BODY_RATE_MIN = 1 << 14
 """Bytes a second that buy a request's body more time than `--body-timeout-s`."""
 
+LARGE_BODY_BYTES = 1 << 18
+"""A JSON body larger than this is decoded in a process of its own: this many bytes take milliseconds."""
+
+BODIES_BYTES_MAX = 1 << 30
+"""Bytes of such bodies that a server holds at a time, from their arrival until they are decoded."""
+
+DECODER_IDLE_S = 30.0
+"""How long the process that decodes large bodies stays without work."""
+
 BEAT_INTERVAL_S = 0.5
 """How often a child tells `up` how it is."""
 
@@ -88,6 +97,16 @@ LIMITS = (
         "it is not read from until half are answered",
     ),
     Limit("Rate of a body beyond its time-out", BODY_RATE_MIN, "bytes/s", "408"),
+    Limit(
+        "A JSON body that is decoded at once", LARGE_BODY_BYTES, "bytes", "a process of its own decodes it"
+    ),
+    Limit(
+        "Large bodies that wait to be decoded",
+        BODIES_BYTES_MAX,
+        "bytes",
+        "429 with Retry-After, and the connection is closed",
+    ),
+    Limit("Idle time of the process that decodes large bodies", DECODER_IDLE_S, "s", "it ends"),
     Limit("Silence of a running child of `up`", BEAT_SILENCE_MAX_S, "s", "it is killed and started again"),
     Limit("Silence of a starting child of `up`", START_SILENCE_MAX_S, "s", "it is killed and started again"),
     Limit("A worker of `up` unhealthy", UNHEALTHY_MAX_S, "s", "it is killed and started again"),

@@ -18,6 +18,7 @@ from ringserve.core.call import Call
 from ringserve.errors import ServeError, TooLarge
 from ringserve.net.deadline_header import HEADER, deadline_of
 from ringserve.net.key_ring import SALT
+from ringserve.net.large_bodies import BodiesFull, HeldBody
 from ringserve.net.metrics_page import metrics_route
 from ringserve.net.replies import error_body, headers_of
 
@@ -30,6 +31,7 @@ if TYPE_CHECKING:
     from ringserve.core.signature import Result
     from ringserve.net.backend import Backend, Page
     from ringserve.net.listener import Listener
+    from ringserve.wire.infer_json import InferCodec, InferRequest
 
 
 DISCARDED_MAX = 4 << 20
@@ -79,10 +81,7 @@ async def _infer(request: Request, listener: Listener, backend: Backend) -> byte
     deadline = deadline_of(
         None if header is None else header.encode("latin-1"), now, backend.request_timeout_s
     )
-    body = await _read(request, listener.body_max)
-    codec = backend.codec()
-    asked = codec.decode(body)
-    del body
+    asked, codec = await _decode(request, listener, deadline)
     key = asked.signature.digest(asked.payload, request.scope.get(SALT))
     call = AwaitedCall(key, asked.signature, asked.payload, now, deadline)
     call.outcome = asyncio.get_running_loop().create_future()
@@ -98,6 +97,18 @@ async def _infer(request: Request, listener: Listener, backend: Backend) -> byte
     return codec.encode(result, request_id, node_id, cached, time_us)
 
 
+async def _decode(request: Request, listener: Listener, deadline: float) -> tuple[InferRequest, InferCodec]:
+    """Read the body and decode it; however large, nobody else waits for it."""
+    held = HeldBody(listener.large_bodies)
+    try:
+        body = await _read(request, listener.body_max, held)
+        codec = listener.backend.codec()
+        left_s = deadline - monotonic()
+        return await listener.large_bodies.decode(codec, body, left_s), codec
+    finally:
+        held.let_go()
+
+
 async def _watch(receive: Receive, backend: Backend, call: AwaitedCall) -> None:
     """Take the call back when the caller leaves."""
     while (await receive())["type"] != "http.disconnect":
@@ -107,23 +118,20 @@ async def _watch(receive: Receive, backend: Backend, call: AwaitedCall) -> None:
         call.outcome.set_exception(ServeError("the caller left"))
 
 
-async def _read(request: Request, bytes_max: int) -> bytes:
+async def _read(request: Request, bytes_max: int, held: HeldBody) -> bytes:
     """Read the body, which may come in chunks of unknown sum."""
     parts: list[bytes] = []
-    size = 0
     stream = request.stream()
-    async for part in stream:
-        size += len(part)
-        if size > bytes_max:
-            parts.clear()
-            with suppress(TimeoutError):  # whoever still sends then is closed upon
-                async with asyncio.timeout(DISCARD_S):
-                    await _discard(stream)
-            raise TooLarge(
-                f"the body has more than {bytes_max} bytes, which is what this server takes; "
-                "send less or raise --max-body-mb"
-            )
-        parts.append(part)
+    try:
+        async for part in stream:
+            held.grow(len(part), bytes_max)
+            parts.append(part)
+    except (TooLarge, BodiesFull):
+        parts.clear()
+        with suppress(TimeoutError):  # whoever still sends then is closed upon
+            async with asyncio.timeout(DISCARD_S):
+                await _discard(stream)
+        raise
     return b"".join(parts)
 
 
@@ -149,7 +157,7 @@ def _page(page: Page) -> Callable[[Request], Response]:
 
 def _json(status: int, body: bytes, error: ServeError | None = None) -> Response:
     headers = {name.decode(): value.decode() for name, value in headers_of(body, error)}
-    if isinstance(error, TooLarge):
+    if isinstance(error, TooLarge | BodiesFull):
         headers["connection"] = "close"
     return Response(body, status, headers)
 

@@ -25,7 +25,7 @@ from typing import TYPE_CHECKING, Any, cast
 import httptools
 
 from ringserve.errors import Forbidden, ServeError
-from ringserve.limits import BODY_RATE_MIN, PIPELINE_MAX
+from ringserve.limits import BODY_RATE_MIN, LARGE_BODY_BYTES, PIPELINE_MAX
 from ringserve.net.deadline_header import deadline_of
 from ringserve.net.guard import is_open
 from ringserve.net.head_rules import refusal_of, without_offer
@@ -284,6 +284,7 @@ class HttpProtocol(OrderedReplies):
             self.url in self._listener.hot_paths
             and self._coding is None
             and self._length is not None
+            and int(self._length) <= LARGE_BODY_BYTES
             and not self.expect_100_continue
             and self._ordinary_cycle() is None
             and not self.pipeline

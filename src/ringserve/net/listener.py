@@ -15,6 +15,7 @@ from ringserve.net.app import build_app
 from ringserve.net.fast_path import HttpProtocol
 from ringserve.net.guard import Guard
 from ringserve.net.known_heads import KnownHeads
+from ringserve.net.large_bodies import LargeBodies
 from ringserve.net.listening import BACKLOG, accept_waiting
 from ringserve.net.metrics_page import PATH as METRICS
 from ringserve.net.outcomes import Counted, Outcomes
@@ -59,6 +60,7 @@ class Listener:
         self.keys = self.guard.keys
         self.draining = False
         self.known_heads = KnownHeads()
+        self.large_bodies = LargeBodies()
         self.server_state = ServerState()
         self.outcomes = Outcomes((*backend.pages, METRICS, "/infer"))
         self.hot_paths = {b"/infer": self.outcomes.of("/infer")}
@@ -106,7 +108,9 @@ class Listener:
             if not isinstance(protocol, HttpProtocol):
                 continue
             quiet_s = now - protocol.active_at
-            if protocol.in_head and now - protocol.head_at > self._header_timeout_s:
+            if protocol.unread_s(now) > self._keep_alive_s:
+                protocol.transport.abort()  # to close would wait for the reader who does not come
+            elif protocol.in_head and now - protocol.head_at > self._header_timeout_s:
                 protocol.refuse_slow("head")
             elif protocol.body_is_late(now):
                 protocol.refuse_slow("body")

@@ -29,6 +29,8 @@ class OrderedReplies(Refusals):
         """Begin with nothing pending."""
         super().__init__(listener)
         self._queued_behind = False
+        self._unread_bytes = 0
+        self._unread_since = 0.0
 
     def complete_error(self, call: HttpCall, error: ServeError) -> None:
         """A call failed."""
@@ -75,3 +77,11 @@ class OrderedReplies(Refusals):
     def _look_whether_to_read(self) -> None:
         if not (self._ended or self.transport.is_closing()):
             self._reading.look(len(self._replies) + len(self.pipeline))
+
+    def unread_s(self, now: float) -> float:
+        """Seconds for which the caller has taken nothing of what was written; to be asked regularly."""
+        unread = self.transport.get_write_buffer_size()
+        if unread == 0 or unread < self._unread_bytes or self._unread_bytes == 0:
+            self._unread_since = now
+        self._unread_bytes = unread
+        return now - self._unread_since

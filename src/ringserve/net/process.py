@@ -116,7 +116,13 @@ async def drain(part: Part, settings: Settings) -> int:
     await asyncio.sleep(settings.drain_grace_s)
     await part.listener.close(monotonic())
     part.go_away()
-    until = monotonic() + settings.drain_timeout_s
+    try:
+        return await _finish(part, monotonic() + settings.drain_timeout_s)
+    finally:
+        part.listener.large_bodies.close()
+
+
+async def _finish(part: Part, until: float) -> int:
     while monotonic() < until:
         if part.pending() == 0 and part.gone() and part.listener.connections == 0:
             return 0

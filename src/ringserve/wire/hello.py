@@ -67,18 +67,6 @@ class GatewayHello(msgspec.Struct, omit_defaults=True):
 
 def encode_worker_hello(hello: Hello) -> bytes:
     """The body of a worker's HELLO."""
-    spec = hello.spec
-    model = _Model(
-        name=spec.name,
-        version=spec.version,
-        digest=spec.digest,
-        inputs=[_Tensor(tensor.name, tensor.dtype.name, list(tensor.shape)) for tensor in spec.inputs],
-        outputs=[_Tensor(tensor.name, tensor.dtype.name, list(tensor.shape)) for tensor in spec.outputs],
-        batching=spec.batching,
-        max_batch=spec.max_batch,
-        cacheable=spec.cacheable,
-        platform=spec.platform,
-    )
     return msgspec.json.encode(
         _WorkerHello(
             link=VERSION,
@@ -88,7 +76,7 @@ def encode_worker_hello(hello: Hello) -> bytes:
             credit_bytes=hello.credit_bytes,
             run_timeout_s=hello.run_timeout_s,
             slowest_run_s=hello.slowest_run_s,
-            model=model,
+            model=_model_of(hello.spec),
         )
     )
 
@@ -101,18 +89,7 @@ def decode_worker_hello(body: bytes) -> Hello:
     """
     try:
         heard = msgspec.json.decode(body, type=_WorkerHello)
-        model = heard.model
-        spec = ModelSpec(
-            name=model.name,
-            version=model.version,
-            digest=model.digest,
-            inputs=tuple(_tensor(tensor) for tensor in model.inputs),
-            outputs=tuple(_tensor(tensor) for tensor in model.outputs),
-            batching=model.batching,
-            max_batch=model.max_batch,
-            cacheable=model.cacheable,
-            platform=model.platform,
-        )
+        spec = _spec_of(heard.model)
     except (msgspec.MsgspecError, UnicodeDecodeError, RecursionError, KeyError) as cause:
         raise LinkError(f"the worker's hello cannot be read: {cause}") from cause
     _check_version(heard.link)
@@ -144,6 +121,44 @@ def decode_gateway_hello(body: bytes) -> GatewayHello:
         raise LinkError(f"the gateway's hello cannot be read: {cause}") from cause
     _check_version(heard.link)
     return heard
+
+
+def encode_spec(spec: ModelSpec) -> bytes:
+    """A model's spec by itself."""
+    return msgspec.json.encode(_model_of(spec))
+
+
+def decode_spec(body: bytes) -> ModelSpec:
+    """Read what `encode_spec` wrote."""
+    return _spec_of(msgspec.json.decode(body, type=_Model))
+
+
+def _model_of(spec: ModelSpec) -> _Model:
+    return _Model(
+        name=spec.name,
+        version=spec.version,
+        digest=spec.digest,
+        inputs=[_Tensor(tensor.name, tensor.dtype.name, list(tensor.shape)) for tensor in spec.inputs],
+        outputs=[_Tensor(tensor.name, tensor.dtype.name, list(tensor.shape)) for tensor in spec.outputs],
+        batching=spec.batching,
+        max_batch=spec.max_batch,
+        cacheable=spec.cacheable,
+        platform=spec.platform,
+    )
+
+
+def _spec_of(model: _Model) -> ModelSpec:
+    return ModelSpec(
+        name=model.name,
+        version=model.version,
+        digest=model.digest,
+        inputs=tuple(_tensor(tensor) for tensor in model.inputs),
+        outputs=tuple(_tensor(tensor) for tensor in model.outputs),
+        batching=model.batching,
+        max_batch=model.max_batch,
+        cacheable=model.cacheable,
+        platform=model.platform,
+    )
 
 
 def _tensor(row: _Tensor) -> TensorSpec:

@@ -1,0 +1,58 @@
+"""The process that decodes large bodies: `python -m ringserve.net.decoder_process`.
+
+It reads jobs from standard input and writes outcomes to standard output, one after the other, until its input
+ends. It outlives the signals that its server drains by, makes way for everybody else's work, and is the first
+to go where memory runs out.
+"""
+
+from __future__ import annotations
+
+import os
+import signal
+import sys
+from contextlib import suppress
+from pathlib import Path
+from typing import BinaryIO
+
+from ringserve.errors import ServeError
+from ringserve.wire.decoder import JOB, encode_error, encode_request
+from ringserve.wire.hello import decode_spec
+from ringserve.wire.infer_json import InferCodec
+
+NICENESS = 5
+FIRST_TO_GO = b"1000"
+
+
+def main() -> None:
+    """Work until the input ends."""
+    for number in (signal.SIGINT, signal.SIGTERM, signal.SIGHUP):
+        signal.signal(number, signal.SIG_IGN)
+    os.nice(NICENESS)
+    with suppress(OSError):  # where there is no such file the kernel chooses by itself
+        Path("/proc/self/oom_score_adj").write_bytes(FIRST_TO_GO)
+    work(sys.stdin.buffer, sys.stdout.buffer)
+
+
+def work(jobs: BinaryIO, outcomes: BinaryIO) -> None:
+    """Take jobs until there are no more; one that is cut short ends the work."""
+    codecs: dict[bytes, InferCodec] = {}
+    while len(head := jobs.read(JOB.size)) == JOB.size:
+        spec_size, body_size = JOB.unpack(head)
+        spec, body = jobs.read(spec_size), jobs.read(body_size)
+        if len(body) < body_size:
+            return
+        if spec not in codecs:
+            codecs = {spec: InferCodec(decode_spec(spec))}
+        outcomes.write(_outcome(codecs[spec], body))
+        outcomes.flush()
+
+
+def _outcome(codec: InferCodec, body: bytes) -> bytes:
+    try:
+        return encode_request(codec.decode(body))
+    except ServeError as error:
+        return encode_error(error)
+
+
+if __name__ == "__main__":
+    main()

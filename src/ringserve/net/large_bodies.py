@@ -1,0 +1,183 @@
+"""Large JSON bodies: held within a bound, and decoded where nobody waits for it.
+
+To decode 60 MB of JSON takes seconds, in which an event loop answers nobody, and a thread is no way out: the
+decoder holds the interpreter. So a body above `LARGE_BODY_BYTES` goes to a process of its own, started with
+the first one and gone after a while without any. Bodies are decoded one after the other: many at once would
+take turns on the same cores, with all of their memory.
+"""
+
+from __future__ import annotations
+
+import asyncio
+import os
+import sys
+from typing import TYPE_CHECKING
+
+from ringserve.core.signatures import Signatures
+from ringserve.errors import DeadlinePassed, QueueFull, ServeError, TooLarge
+from ringserve.limits import BODIES_BYTES_MAX, DECODER_IDLE_S, LARGE_BODY_BYTES
+from ringserve.wire.decoder import OUTCOME, job_head, request_id_of
+from ringserve.wire.infer_json import InferRequest
+
+if TYPE_CHECKING:
+    from asyncio.subprocess import Process
+
+    from ringserve.wire.infer_json import InferCodec
+
+
+_PIPE_BYTES = 1 << 20
+
+
+class BodiesFull(QueueFull):
+    """The server holds as many bytes of large bodies as it may; the connection closes."""
+
+
+class HeldBody:
+    """One body that arrives."""
+
+    __slots__ = ("_bodies", "_counted", "size")
+
+    def __init__(self, bodies: LargeBodies) -> None:
+        """Nothing has arrived."""
+        self._bodies = bodies
+        self._counted = 0
+        self.size = 0
+
+    def grow(self, size: int, size_max: int) -> None:
+        """More has arrived. What is small is not counted.
+
+        Raises:
+            TooLarge: It is longer than a body may be.
+            BodiesFull: All bodies together are.
+        """
+        self.size += size
+        if self.size > size_max:
+            raise TooLarge(
+                f"the body has more than {size_max} bytes, which is what this server takes; "
+                "send less or raise --max-body-mb"
+            )
+        if self.size > LARGE_BODY_BYTES:
+            self._bodies.hold(self.size - self._counted)
+            self._counted = self.size
+
+    def let_go(self) -> None:
+        """It is decoded, or refused."""
+        self._bodies.let_go(self._counted)
+        self._counted = 0
+
+
+class LargeBodies:
+    """The bodies that one listener holds, and their decoder.
+
+    Attributes:
+        held_bytes: Bytes that have arrived and are not decoded yet.
+        decoded: How many bodies the decoder was given.
+    """
+
+    def __init__(self) -> None:
+        """No process is started before there is something to decode."""
+        self.held_bytes = 0
+        self.decoded = 0
+        self._process: Process | None = None
+        self._turn = asyncio.Lock()
+        self._idle: asyncio.TimerHandle | None = None
+        self._signatures: dict[str, Signatures] = {}
+
+    def hold(self, size: int) -> None:
+        """Make room for bytes that have arrived; `let_go` of them in the end.
+
+        Raises:
+            BodiesFull: There is none.
+        """
+        if self.held_bytes + size > BODIES_BYTES_MAX:
+            raise BodiesFull(
+                f"large bodies of {self.held_bytes} bytes wait to be decoded already; come again later", 1.0
+            )
+        self.held_bytes += size
+
+    def let_go(self, size: int) -> None:
+        """These bytes are decoded, or refused."""
+        self.held_bytes -= size
+
+    async def decode(self, codec: InferCodec, body: bytes, deadline_in_s: float) -> InferRequest:
+        """Read a body, large or small.
+
+        Args:
+            codec: Of the model that is asked.
+            body: The whole of it.
+            deadline_in_s: Seconds until nobody waits any more.
+
+        Raises:
+            ServeError: It is refused, takes too long, or the decoder ended on it.
+        """
+        if len(body) <= LARGE_BODY_BYTES:
+            return codec.decode(body)
+        try:
+            async with asyncio.timeout(deadline_in_s), self._turn:
+                return await self._ask(codec, body)
+        except TimeoutError:
+            sentence = (
+                "the body was not decoded within the time the request had; send less, or binary tensors"
+            )
+            raise DeadlinePassed(sentence) from None
+
+    def close(self) -> None:
+        """End the decoder."""
+        self._rest()
+
+    async def _ask(self, codec: InferCodec, body: bytes) -> InferRequest:
+        process = await self._awake()
+        assert process.stdin is not None
+        assert process.stdout is not None
+        self.decoded += 1
+        answered = False
+        try:
+            process.stdin.write(job_head(codec.spec, len(body)))
+            process.stdin.write(body)
+            await process.stdin.drain()
+            kind, *sizes = OUTCOME.unpack(await process.stdout.readexactly(OUTCOME.size))
+            name, signature, payload = [await process.stdout.readexactly(size) for size in sizes]
+            answered = True
+        except (OSError, EOFError) as error:  # an IncompleteReadError is an EOFError
+            raise ServeError(
+                "the body could not be decoded: its decoder ended; send less, or binary tensors"
+            ) from error
+        finally:
+            if answered:
+                self._idle = asyncio.get_running_loop().call_later(DECODER_IDLE_S, self._rest)
+            else:
+                self._kill()
+        request_id = request_id_of(kind, name)
+        known = self._signatures.get(codec.spec.digest)
+        if known is None:
+            known = Signatures(codec.spec)
+            self._signatures = {codec.spec.digest: known}
+        return InferRequest(request_id, known.find(signature), payload)
+
+    async def _awake(self) -> Process:
+        if self._idle is not None:
+            self._idle.cancel()
+            self._idle = None
+        if self._process is None or self._process.returncode is not None:
+            self._process = await asyncio.create_subprocess_exec(
+                sys.executable,
+                "-m",
+                "ringserve.net.decoder_process",
+                stdin=asyncio.subprocess.PIPE,
+                stdout=asyncio.subprocess.PIPE,
+                limit=_PIPE_BYTES,
+                env={name: value for name, value in os.environ.items() if not name.startswith("RINGSERVE_")},
+            )
+        return self._process
+
+    def _rest(self) -> None:
+        """End the decoder by the end of its input."""
+        process, self._process = self._process, None
+        if process is not None and process.stdin is not None:
+            process.stdin.close()
+
+    def _kill(self) -> None:
+        """Whatever the decoder is at, nobody waits for it."""
+        process, self._process = self._process, None
+        if process is not None and process.returncode is None:
+            process.kill()
