@@ -40,6 +40,7 @@ def answering(answer: Callable[[socket.socket], None]) -> Iterator[Address]:
 
 def test_many_calls_share_one_connection() -> None:
     bodies: list[bytes] = []
+    connections = set()
 
     def echo(body: bytes) -> tuple[int, object]:
         bodies.append(body)
@@ -51,8 +52,11 @@ def test_many_calls_share_one_connection() -> None:
     ):
         for number in range(3):
             assert caller.post("/echo", b"%d" % number).body == b"%d" % number
+            assert caller._socket is not None
+            connections.add(caller._socket.getsockname())
         assert caller.get("/none").status == 404
     assert bodies == [b"0", b"1", b"2"]
+    assert len(connections) == 1
 
 
 def test_an_answer_that_ends_with_the_connection_is_whole() -> None:

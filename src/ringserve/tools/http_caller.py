@@ -72,6 +72,8 @@ class _Answer:
     sized: bool = False
     headers_done: bool = False
     done: bool = False
+    keep_alive: bool = False
+    parser: httptools.HttpResponseParser | None = None
 
     def on_header(self, name: bytes, value: bytes) -> None:
         lowered = name.lower()
@@ -89,6 +91,8 @@ class _Answer:
 
     def on_message_complete(self) -> None:
         self.done = True
+        # Only now does the parser know: once it is through, it has forgotten.
+        self.keep_alive = self.parser is not None and self.parser.should_keep_alive()
 
 
 @cache
@@ -182,7 +186,7 @@ class Caller:
 
     def _exchange(self, connection: socket.socket, request: bytes, deadline: float) -> Reply:
         answer = _Answer()
-        parser = httptools.HttpResponseParser(answer)
+        parser = answer.parser = httptools.HttpResponseParser(answer)
         try:
             connection.settimeout(self._left(deadline))
             connection.sendall(request)
@@ -196,7 +200,8 @@ class Caller:
             raise LostError(f"connection lost: {error.strerror or error}") from error
         except httptools.HttpParserError as error:
             raise NotHttpError("the answer is no HTTP") from error
-        if not parser.should_keep_alive():
+        answer.parser = None  # each holds the other, which only the collector would end
+        if not answer.keep_alive:
             self.close()
         return Reply(parser.get_status_code(), b"".join(answer.parts), answer.server)
 
