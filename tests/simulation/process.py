@@ -23,13 +23,6 @@ if TYPE_CHECKING:
     from tests.simulation.network import End
     from tests.simulation.world import World
 
-WAKES_IN_ONE_TURN = False
-"""Whether all that fell due while a process slept happens in one turn of its loop, as in reality.
-
-With True the seeds find that `keep_link` does not stand a hello in the very turn in which its time is up: the
-router keeps a link that was dropped.
-"""
-
 HEAD_END = b"\r\n\r\n"
 
 
@@ -89,8 +82,8 @@ class Process:
         order = self.chance.choice(["as they came", "timers first", "network first"])
         if order != "as they came":
             backlog.sort(key=lambda event: event.io is (order == "timers first"))
-        for number, event in enumerate(backlog):
-            event.when = self.clock.now + (0.0 if WAKES_IN_ONE_TURN else number * 1e-6)
+        for event in backlog:
+            event.when = self.clock.now
             self.clock.plan(event)
 
     def die(self) -> None:

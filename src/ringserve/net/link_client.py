@@ -148,7 +148,8 @@ class LinkClient(asyncio.Protocol):
         elif not self.up:
             hello = decode_worker_hello(body)
             self.up = True
-            self.greeted.set_result(None)
+            if not self.greeted.done():  # the time may be up in this very turn: the link is up all the same
+                self.greeted.set_result(None)
             self._router.link_up(self._index, hello, now)
 
     def _take_answers(self, body: bytes, now: float) -> None:
@@ -217,16 +218,17 @@ async def keep_link(
             await asyncio.sleep(NOT_READY_RETRY_S)
             continue
         except (OSError, LinkError, TimeoutError) as error:
-            link.abort()
-            log.debug("no link to %s: %s", address, error)
-            unanswered = unanswered + 1 if isinstance(error, Unanswered) else 0
-            if (complaint := complaint_of(error, unanswered, tls=bool(more))) and complaint != told:
-                told = complaint
-                log.warning("no link to the worker at %s: %s", address, complaint)
-            router.connect_failed(index, monotonic(), refused=isinstance(error, ConnectionRefusedError))
-            await asyncio.sleep(backoff_s)
-            backoff_s = min(BACKOFF_MAX_S, backoff_s * 2)
-            continue
+            if not link.up:
+                link.abort()
+                log.debug("no link to %s: %s", address, error)
+                unanswered = unanswered + 1 if isinstance(error, Unanswered) else 0
+                if (complaint := complaint_of(error, unanswered, tls=bool(more))) and complaint != told:
+                    told = complaint
+                    log.warning("no link to the worker at %s: %s", address, complaint)
+                router.connect_failed(index, monotonic(), refused=isinstance(error, ConnectionRefusedError))
+                await asyncio.sleep(backoff_s)
+                backoff_s = min(BACKOFF_MAX_S, backoff_s * 2)
+                continue
         backoff_s = BACKOFF_FIRST_S
         told, unanswered = "", 0
         await link.closed
