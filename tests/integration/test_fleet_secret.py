@@ -13,10 +13,12 @@ from pathlib import Path
 import orjson
 import pytest
 
+from ringserve.core.api_keys import line_of
 from ringserve.models.digits import digits_path
 from ringserve.wire.frames import HEADER, Kind, frame
 from ringserve.wire.hello import encode_gateway_hello
 from ringserve.wire.proof import NONCE_HEADER, PROOF_HEADER, Role, prove
+from tests.integration.certificates import Authority
 from tests.integration.servers import Connection, Server, Servers, until
 
 SECRET = b"the secret of this very fleet"
@@ -268,3 +270,18 @@ def variable_of(pid: str, name: str) -> str:
     """A variable of a process, which its own user alone can read."""
     variables = Path(f"/proc/{pid}/environ").read_text().split("\0")
     return dict(line.partition("=")[::2] for line in variables)[name]
+
+
+def test_a_fleet_with_every_door_shut_serves_who_has_all_the_keys(servers: Servers, tmp_path: Path) -> None:
+    authority = Authority(tmp_path)
+    (tmp_path / "keys.txt").write_text(line_of("shop", "key-of-the-shop"))
+    shut = [*flags(tmp_path), "--api-keys", str(tmp_path / "keys.txt"), "--cache-scope", "key"]
+    worker = servers.worker(digits_path(), *shut, *authority.flags("w"))
+    caller = authority.client(authority.issue("caller"))
+    gateway = servers.gateway([worker], *shut, *authority.flags("gw"), tls=caller)
+    worker.tls = caller
+    key = "X-API-Key: key-of-the-shop"
+    for server, cached in ((gateway, False), (gateway, True), (worker, True)):
+        assert server.infer([1.0] * 64).status == 401
+        assert server.infer([1.0] * 64, key).json["cached"] is cached
+    assert [server.stop() for server in (gateway, worker)] == [0, 0]
