@@ -185,6 +185,19 @@ def test_equal_inputs_of_two_callers_are_computed_for_each(door: Server) -> None
         assert cached == [False, False, True, True]
 
 
+def test_callers_that_share_a_connection_do_not_share_its_answers(door: Server) -> None:
+    """A proxy may send the requests of many over one connection, many in one read."""
+    for mark in (300.0, 301.0):  # the second time, the server knows these heads
+        body = infer_body([mark, float(door.port), *[2.0] * 62])
+        one, other, slow = request(body, bearer(SHOP)), request(body, bearer(JOB)), chunked(body, bearer(JOB))
+        with door.connect() as connection:
+            connection.ask(one)
+            connection.send(other + one + slow + one + other)
+            answers = [connection.answer().json["cached"] for _ in range(5)]
+        assert answers[1] is answers[3] is answers[4] is True
+        assert answers[0] is False
+
+
 def test_without_the_scope_answers_are_shared(tmp_path: Path) -> None:
     keys = Keys(tmp_path / "keys.txt")
     keys.hold(shop=SHOP, job=JOB)
