@@ -109,6 +109,7 @@ ODD = [
     Attack("CONNECT to a route", page(b"CONNECT /infer HTTP/1.1"), (400,)),
     Attack("absolute form", request(GOOD, path="http://x/infer"), (200,)),
     Attack("absolute form that is none", page(b"GET http://[::1/infer HTTP/1.1"), (400,)),
+    Attack("absolute form without a path", page(b"GET http://host HTTP/1.1"), (400,)),
     Attack("a path without slash", page(b"GET infer HTTP/1.1"), (400,)),
     Attack("a path out of the tree", page(b"GET /../../etc/passwd HTTP/1.1"), (404,), stays=True),
     Attack("a path of escapes", page(b"GET /%ff%fe%00 HTTP/1.1"), (404,), stays=True),

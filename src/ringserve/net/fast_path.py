@@ -325,8 +325,10 @@ class HttpProtocol(OrderedReplies):
             self.cycle = cast("Any", Busy())
             self._queued_behind = True
         try:
+            if httptools.parse_url(url).path is None:  # such as http://host: uvicorn would stumble over it
+                raise UnicodeError("it has no path")  # noqa: TRY301 - one sentence for all that is wrong with it
             super().on_headers_complete()
-        except (httptools.HttpParserError, UnicodeDecodeError) as error:
+        except (httptools.HttpParserError, UnicodeError) as error:
             self._refuse(400, f"the request's address cannot be read: {str(error)[:200]}")
             return
         self._in_ordinary = True
