@@ -26,7 +26,7 @@ def test_the_rule_as_the_contract_says_it(
     door = admission(max_queue, max_wait_s, item_s)
     deadline = now + left_s
     refusal = door.check(depth, rows, now, deadline)
-    wait_s = depth * item_s
+    wait_s = depth * item_s * 1.25
     if depth == 0:
         assert refusal is None
     elif depth + rows > max_queue:
@@ -126,8 +126,8 @@ def test_a_wait_over_the_bound_says_both_and_when_to_come_again() -> None:
     door = admission(max_wait_s=2.0, item_s=0.5)
     refusal = door.check(10, 1, 0.0, 1000.0)
     assert isinstance(refusal, WaitTooLong)
-    assert refusal.message == "the wait would be about 5000 ms, it may wait 2000 ms"
-    assert refusal.retry_after_s == 3.0
+    assert refusal.message == "the wait would be about 6250 ms, it may wait 2000 ms"
+    assert refusal.retry_after_s == 4.25
     assert (door.shed_full, door.shed_wait, door.shed_deadline) == (0, 1, 0)
 
 
@@ -135,13 +135,13 @@ def test_a_wait_past_the_deadline_is_refused_at_once() -> None:
     door = admission(max_wait_s=2.0, item_s=0.1)
     refusal = door.check(10, 1, 100.0, 100.5)
     assert isinstance(refusal, WaitTooLong)
-    assert refusal.message == "the wait would be about 1000 ms, the request has 500 ms left"
+    assert refusal.message == "the wait would be about 1250 ms, the request has 500 ms left"
     assert refusal.retry_after_s == 1.0
     assert (door.shed_full, door.shed_wait, door.shed_deadline) == (0, 0, 1)
 
 
 def test_a_wait_that_just_fits_is_let_in() -> None:
-    door = admission(max_queue=11, max_wait_s=5.0, item_s=0.5)
+    door = admission(max_queue=11, max_wait_s=5.0, item_s=0.4)
     assert door.check(10, 1, 100.0, 105.0) is None
 
 

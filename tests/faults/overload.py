@@ -64,7 +64,10 @@ def overload(
         seconds: How long each is offered.
     """
     gateway, nodes = servers.fleet(
-        model, WORKERS, "--max-batch", str(MAX_BATCH), "--max-wait-ms", max_wait_ms, "--cache-capacity", "0"
+        model,
+        WORKERS,
+        *("--max-batch", str(MAX_BATCH), "--max-wait-ms", max_wait_ms, "--cache-capacity", "0"),
+        *("--workers-here", str(WORKERS)),
     )
     best = _best_rate(gateway, seconds)
     pids = [gateway.process.pid, *(node.process.pid for node in nodes)]
