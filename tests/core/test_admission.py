@@ -168,3 +168,13 @@ def test_its_statistics_count_those_it_shed_by_reason() -> None:
     assert door.statistics() == AdmissionStatistics(
         max_queue=10, max_wait_s=5.0, item_s=0.1, shed_full=1, shed_wait=1, shed_deadline=1
     )
+
+
+def test_one_run_that_hung_does_not_shut_the_door() -> None:
+    door = admission(max_wait_s=2.0, item_s=0.01)
+    door.observe_run(1, 60.0)
+    assert door.item_s == pytest.approx(0.02)
+    assert door.check(50, 1, 0.0, 100.0) is None
+    for _ in range(10):
+        door.observe_run(1, 60.0)
+    assert door.item_s > 10.0

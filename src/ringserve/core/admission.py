@@ -11,7 +11,8 @@ almost as long as a full batch, and a burst after a quiet hour would be refused 
 run. So such a run (`full=False`) lowers the average, and never raises it.
 
 The average rises faster than it falls. What was let in cannot be refused any more, so a machine that becomes
-slower must be noticed within a few runs, while a quick run among slow ones promises nothing. And a burst
+slower must be noticed within a few runs, while a quick run among slow ones promises nothing. One run
+no more than doubles it: a run that hung once must not shut the door behind it. And a burst
 takes CPU time of its own, just when the queue fills by what runs took before it: the wait to be expected is
 taken a quarter longer than the average says. Measured with ten times the load that two workers can carry, on
 two cores that the callers share, runs became a third slower with the burst.
@@ -27,6 +28,7 @@ _AUTO_WAIT_S = 2.0
 _AUTO_WAIT_RUNS = 4
 _WEIGHT_OF_A_SLOWER_RUN = 0.5
 _WEIGHT_OF_A_QUICKER_RUN = 0.1
+_RISE_MAX = 2.0
 _RETRY_AFTER_MIN_S = 1.0
 _CAUTION = 1.25
 
@@ -107,7 +109,8 @@ class Admission:
         elif item_s < self.item_s:
             self.item_s += _WEIGHT_OF_A_QUICKER_RUN * (item_s - self.item_s)
         elif full:
-            self.item_s += _WEIGHT_OF_A_SLOWER_RUN * (item_s - self.item_s)
+            raised_s = self.item_s + _WEIGHT_OF_A_SLOWER_RUN * (item_s - self.item_s)
+            self.item_s = min(raised_s, _RISE_MAX * self.item_s)
 
     def check(self, depth: int, rows: int, now: float, deadline: float) -> ServeError | None:
         """Return why a request must not wait, or None: let it in. 0.12 us.
