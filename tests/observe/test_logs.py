@@ -42,10 +42,10 @@ def test_less_important_lines_are_left_out() -> None:
 
 def test_what_libraries_say_at_info_is_left_out_unless_debugging() -> None:
     stream = said("info")
-    logging.getLogger("uvicorn.access").info("GET /")
+    logging.getLogger("uvicorn.error").info("GET /")
     assert stream.getvalue() == ""
     stream = said("debug")
-    logging.getLogger("uvicorn.access").info("GET /")
+    logging.getLogger("uvicorn.error").info("GET /")
     assert "GET /" in stream.getvalue()
 
 

@@ -98,7 +98,8 @@ class World:
         self._recover(fleet.gateway.circuit_timeout_s + 1.5 * fleet.gateway.hang_timeout_s + 3.0 + 4 * slow_s)
         self.calm = True
         self.tell("the faults are over, and so is the time to recover")
-        calm_s = CALM_CALLS * (0.05 + 2 * slow_s + 4 * fleet.delay_max_s)
+        window_s = fleet.worker.batch_timeout_ms / 1000
+        calm_s = CALM_CALLS * (0.05 + window_s + 2 * slow_s + 4 * fleet.delay_max_s)
         self.callers.plan_stream(calm_s, CALM_CALLS)
         self.run_until(self.clock.now + calm_s)
         latest = self.clock.now + LONGEST_S

@@ -11,11 +11,11 @@ almost as long as a full batch, and a burst after a quiet hour would be refused 
 run. So such a run (`full=False`) lowers the average, and never raises it.
 
 The average rises faster than it falls. What was let in cannot be refused any more, so a machine that becomes
-slower must be noticed within a few runs, while a quick run among slow ones promises nothing. One run
-no more than doubles it: a run that hung once must not shut the door behind it. And a burst
-takes CPU time of its own, just when the queue fills by what runs took before it: the wait to be expected is
-taken a quarter longer than the average says. Measured with ten times the load that two workers can carry, on
-two cores that the callers share, runs became a third slower with the burst.
+slower must be noticed within a few runs, while a quick run among slow ones promises nothing. One run no more
+than doubles it: a run that hung once must not shut the door behind it. And a burst takes CPU time of its own,
+just when the queue fills by what runs took before it: the wait to be expected is taken a quarter longer than
+the average says. Measured with ten times the load that two workers can carry, on two cores that the callers
+share, runs became a third slower with the burst.
 """
 
 from __future__ import annotations
