@@ -44,6 +44,16 @@ test: check
 	$(BIN)/pytest -n 2 --dist loadfile $(patsubst %,--ignore=tests/%,tidy $(SERVERS)) $(ARGS)
 	$(BIN)/pytest $(patsubst %,tests/%,$(SERVERS)) $(ARGS)
 
+# The tidy and packaging tests are left out: they look at files and locks, not at versions.
+LOWEST := .venv-lowest/bin
+test-lowest: .venv/dev.stamp
+	$(PYTHON) -m venv --clear .venv-lowest
+	$(BIN)/uv pip compile -q --resolution lowest-direct --only-binary :all: --python $(LOWEST)/python --no-header \
+		--no-annotate pyproject.toml --group dev -o .venv-lowest/lowest.txt
+	$(LOWEST)/python -m pip --disable-pip-version-check --no-input -q install --no-deps -r .venv-lowest/lowest.txt
+	$(LOWEST)/python -m pip --disable-pip-version-check --no-input -q install --no-deps --no-build-isolation -e .
+	$(LOWEST)/pytest --ignore=tests/tidy --ignore=tests/packaging $(ARGS)
+
 sim: .venv/dev.stamp
 	@N=$(N) SEED=$(SEED) $(BIN)/python -m tests.simulation
 
