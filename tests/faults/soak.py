@@ -22,6 +22,7 @@ from rich.table import Table
 
 from benchmarks.processes import children_of, command_of, memory_mb
 from benchmarks.results import keep, machine
+from ringserve.limits import CRASH_LOOP_DEATHS, CRASH_LOOP_WINDOW_S
 from tests.faults.crowd import Crowd, Tally, row_of, tally
 from tests.integration.servers import Server, Servers, infer_body, request, until
 from tests.support import models
@@ -63,12 +64,16 @@ def _soak(up: Server, seconds: float, progress: Progress) -> tuple[dict[str, flo
     task = progress.add_task("soak", total=seconds)
     first: dict[str, float] = {}
     faults: dict[str, int] = {}
+    ends: list[float] = []  # of worker 1: one more within the window, and `up` would rightly give it up
     kinds: tuple[Callable[[Server], None], ...] = (_kill, _drain, _hang, _leave, _burst)
     while (passed := time.monotonic() - began) < seconds:
         progress.update(task, completed=passed)
         if not first and passed > min(WARM_S, seconds / 4):
             first = _memory(up)
-        fault = chance.choice(kinds)
+        ends = [at for at in ends if time.monotonic() - at < CRASH_LOOP_WINDOW_S]
+        fault = chance.choice(kinds if len(ends) < CRASH_LOOP_DEATHS - 1 else kinds[2:])
+        if fault in kinds[:2]:
+            ends.append(time.monotonic())
         fault(up)
         faults[fault.__name__.strip("_")] = faults.get(fault.__name__.strip("_"), 0) + 1
         pause = time.monotonic() + chance.uniform(*PAUSE_S)
