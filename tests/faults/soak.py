@@ -71,7 +71,7 @@ def _soak(up: Server, seconds: float, progress: Progress) -> tuple[dict[str, flo
         if not first and passed > min(WARM_S, seconds / 4):
             first = _memory(up)
         ends = [at for at in ends if time.monotonic() - at < CRASH_LOOP_WINDOW_S]
-        fault = chance.choice(kinds if len(ends) < CRASH_LOOP_DEATHS - 1 else kinds[2:])
+        fault = chance.choice(kinds if len(ends) < CRASH_LOOP_DEATHS - 2 else kinds[2:])
         if fault in kinds[:2]:
             ends.append(time.monotonic())
         fault(up)
