@@ -21,5 +21,5 @@ def test_what_is_too_much_is_turned_away_and_what_is_accepted_is_answered(tmp_pa
     assert outcome.told_when
     assert outcome.tally.refused[429] > outcome.tally.right
     # Generous bounds: how well the wait is foretold on a quiet machine is for `make faults` to say.
-    assert outcome.turned_away_p50_s < outcome.accepted_p99_s
+    assert outcome.turned_away_p50_s < outcome.accepted_p99_s / 4
     assert outcome.growth_mb < 32
