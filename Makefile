@@ -38,11 +38,10 @@ check: .venv/dev.stamp
 	$(BIN)/lint-imports --no-logo
 	$(BIN)/pytest -q -p no:randomly tests/tidy
 
-# What starts real servers has the machine to itself; everything else shares its cores.
-SERVERS := fleet faults hostile integration
+# Tests of how a fleet behaves under load have the machine to themselves; the others share its cores.
 test: check
-	$(BIN)/pytest -n 2 --dist loadfile $(patsubst %,--ignore=tests/%,tidy $(SERVERS)) $(ARGS)
-	$(BIN)/pytest $(patsubst %,tests/%,$(SERVERS)) $(ARGS)
+	$(BIN)/pytest -n 3 --dist loadfile -m "not alone" --ignore=tests/tidy $(ARGS)
+	$(BIN)/pytest -m alone $(ARGS)
 
 # The tidy and packaging tests are left out: they look at files and locks, not at versions.
 LOWEST := .venv-lowest/bin

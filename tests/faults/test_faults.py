@@ -10,7 +10,7 @@ from tests.integration.servers import Servers
 from tests.support import models
 
 RUN_S = 0.02
-pytestmark = pytest.mark.timeout(120)
+pytestmark = [pytest.mark.alone, pytest.mark.timeout(120)]
 
 
 @pytest.fixture(scope="module")

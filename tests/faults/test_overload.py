@@ -8,6 +8,8 @@ from tests.faults.overload import RUN_S, overload
 from tests.integration.servers import Servers
 from tests.support import models
 
+pytestmark = pytest.mark.alone
+
 MAX_WAIT_S = 0.5
 
 

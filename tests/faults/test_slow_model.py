@@ -9,6 +9,8 @@ from tests.faults.crowd import row_of
 from tests.integration.servers import Answer, Servers
 from tests.support import models
 
+pytestmark = pytest.mark.alone
+
 RUN_S = 5.0
 
 

@@ -18,6 +18,8 @@ from tests.faults.crowd import Crowd, tally
 from tests.integration.servers import Server, Servers, until
 from tests.support import models
 
+pytestmark = pytest.mark.alone
+
 
 @pytest.fixture
 def servers(tmp_path: Path) -> Iterator[Servers]:
