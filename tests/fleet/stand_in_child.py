@@ -7,15 +7,15 @@ import os
 import signal
 import subprocess
 import sys
-import threading
+import time
 from pathlib import Path
 
 from ringserve.observe.beat import Beat
 
 behaviour, notes, _, fd = sys.argv[1:]
 role = Path(notes).name
-asked = threading.Event()
-signal.signal(signal.SIGTERM, lambda *_: asked.set())
+asked: list[int] = []
+signal.signal(signal.SIGTERM, lambda number, _: asked.append(number))  # an Event's lock may be held just then
 
 
 def note(text: str) -> None:
@@ -36,21 +36,21 @@ if crashes.get(behaviour, False):
     os.kill(os.getpid(), signal.SIGKILL)
 beat.beat("starting", healthy=False)
 if {"slow to be ready": True, "slow to be ready again": lives > 0}.get(behaviour, False):
-    asked.wait(0.5)
+    time.sleep(0.5)
 if behaviour == "with a process of its own":
     helper = subprocess.Popen([sys.executable, "-c", "import threading; threading.Event().wait()"])
     note(f"helper {helper.pid}")
 beat.beat("ready", healthy=True)
 note("ready")
 first = lives == 0
-while not asked.wait(0.05):
+while not asked:
+    time.sleep(0.05)
     silent = behaviour == "silent once" and first
     if not silent:
         beat.beat("ready", healthy=not (behaviour == "unhealthy once" and first))
 note("asked")
 if behaviour == "deaf":
     while True:
-        asked.clear()
-        asked.wait()
+        signal.pause()
 note("end")
 sys.exit(7 if behaviour == "ends badly" else 0)

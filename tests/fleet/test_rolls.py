@@ -42,7 +42,7 @@ def test_a_hangup_without_a_terminal_renews_all_in_turn(start: Start) -> None:
         old, new = fleet.notes(name, "start")
         assert fleet.notes(name, "end") == [old]
         assert alive(new)
-    assert fleet.stop() == 0
+    assert fleet.stop() == 0, fleet.lines
 
 
 def test_a_restart_is_no_part_of_a_crash_loop(start: Start) -> None:
@@ -51,7 +51,7 @@ def test_a_restart_is_no_part_of_a_crash_loop(start: Start) -> None:
         ask(fleet).until(lambda: sum("all were restarted" in line for line in fleet.lines) == count)  # noqa: B023
     assert len(fleet.notes("worker_1", "start")) == 7
     assert not fleet.said("given up")
-    assert fleet.stop() == 0
+    assert fleet.stop() == 0, fleet.lines
 
 
 def test_a_second_request_meanwhile_is_refused(start: Start) -> None:
@@ -68,7 +68,7 @@ def test_a_request_before_all_is_up_begins_then(start: Start) -> None:
     assert fleet.lines.index("next\n") < next(
         number for number, line in enumerate(fleet.lines) if "restarting" in line
     )
-    assert fleet.stop() == 0
+    assert fleet.stop() == 0, fleet.lines
 
 
 def test_a_stop_before_a_restart_could_begin_is_clean(start: Start) -> None:
@@ -84,7 +84,7 @@ def test_a_worker_that_does_not_come_back_ends_it_and_the_rest_serves_on(start: 
     fleet.until(lambda: fleet.said("worker_2 was ended by SIGKILL; it is started again"))
     fleet.until(lambda: len(fleet.notes("worker_2", "ready")) == 2)
     assert [len(fleet.notes(name, "start")) for name in ("worker_3", "gateway")] == [1, 1]
-    assert fleet.stop() == 0
+    assert fleet.stop() == 0, fleet.lines
 
 
 def test_a_gateway_whose_successor_does_not_come_up_serves_on(start: Start) -> None:
@@ -93,7 +93,7 @@ def test_a_gateway_whose_successor_does_not_come_up_serves_on(start: Start) -> N
     first = fleet.notes("gateway", "start")[0]
     assert alive(first)
     assert fleet.notes("gateway", "asked") == []
-    assert fleet.stop() == 0
+    assert fleet.stop() == 0, fleet.lines
     assert fleet.notes("gateway", "end") == [first]
 
 
@@ -102,7 +102,7 @@ def test_a_successor_with_a_usage_error_says_why_and_the_only_gateway_serves_on(
     ended_with(fleet, "the new gateway did not become ready")
     assert fleet.said("gateway ended with status 2 and is given up: the model is no model")
     assert alive(fleet.notes("gateway", "start")[0])
-    assert fleet.stop() == 0
+    assert fleet.stop() == 0, fleet.lines
 
 
 def test_a_worker_that_leaves_requests_behind_ends_it(start: Start) -> None:
@@ -118,13 +118,13 @@ def test_a_worker_that_had_been_given_up_gets_another_chance(start: Start) -> No
     fleet.until(lambda: fleet.said("worker_1 ended with status 2 and is given up"))
     ask(fleet).until(lambda: fleet.said("all were restarted"))
     assert len(fleet.notes("worker_1", "ready")) == 2
-    assert fleet.stop() == 0
+    assert fleet.stop() == 0, fleet.lines
 
 
 def test_a_stop_in_the_middle_drains_everything(start: Start) -> None:
     fleet = ask(up(start("slow to be ready again", "good", gateways=2)))
     fleet.until(lambda: len(fleet.notes("gateway_1", "start")) == 2)
-    assert fleet.stop() == 0
+    assert fleet.stop() == 0, fleet.lines
     assert fleet.said("the restart has ended early: this fleet is being stopped")
     assert len(fleet.notes("gateway_1", "end")) == 2
     assert not any(alive(pid) for pid in fleet.pids())
@@ -137,4 +137,4 @@ def test_what_dies_in_the_middle_is_waited_for(start: Start) -> None:
     os.kill(fleet.notes("worker_2", "start")[0], signal.SIGKILL)
     fleet.until(lambda: fleet.said("all were restarted"))
     assert len(fleet.notes("worker_2", "ready")) == 3
-    assert fleet.stop() == 0
+    assert fleet.stop() == 0, fleet.lines

@@ -113,7 +113,7 @@ def test_one_table_shows_what_runs_where(start: Start) -> None:
     table = "".join(fleet.lines)
     for name in ("gateway_1", "gateway_2", "worker_1", "worker_2"):
         assert f"{fleet.notes(name, 'start')[0]}  ready" in table
-    assert fleet.stop() == 0
+    assert fleet.stop() == 0, fleet.lines
 
 
 @pytest.mark.parametrize("number", [signal.SIGTERM, signal.SIGINT])
@@ -133,7 +133,7 @@ def test_what_dies_is_started_again(start: Start) -> None:
     fleet.until(lambda: fleet.said("gateway is ready again"))
     assert fleet.said("worker_2 was ended by SIGKILL; it is started again in 0.2 s")
     assert fleet.said("gateway was ended by SIGSEGV; it is started again in 0.2 s")
-    assert fleet.stop() == 0
+    assert fleet.stop() == 0, fleet.lines
 
 
 @pytest.mark.parametrize(
@@ -145,14 +145,14 @@ def test_what_hangs_is_killed_and_started_again(start: Start, behaviour: str, wh
     fleet.until(lambda: fleet.said("worker_1 is ready again"))
     assert fleet.said(f"worker_1 {why}: it is killed")
     assert len(fleet.notes("worker_1", "start")) == 2
-    assert fleet.stop() == 0
+    assert fleet.stop() == 0, fleet.lines
 
 
 def test_a_stopped_process_counts_as_hung(start: Start) -> None:
     fleet = up(start("good", "good", BEAT_SILENCE_MAX_S=1.0))
     os.kill(fleet.notes("worker_1", "start")[0], signal.SIGSTOP)
     fleet.until(lambda: fleet.said("worker_1 is ready again"))
-    assert fleet.stop() == 0
+    assert fleet.stop() == 0, fleet.lines
 
 
 def test_being_stopped_itself_is_nobodys_hang(start: Start) -> None:
@@ -161,14 +161,14 @@ def test_being_stopped_itself_is_nobodys_hang(start: Start) -> None:
     fleet.process.send_signal(signal.SIGSTOP)
     time.sleep(1.5)  # the time that must not count is what is tested
     fleet.process.send_signal(signal.SIGCONT)
-    assert fleet.stop() == 0
+    assert fleet.stop() == 0, fleet.lines
     assert not fleet.said("killed")
 
 
 def test_a_crash_at_the_start_is_retried_and_then_all_is_shown(start: Start) -> None:
     fleet = up(start("good", "crash once", "good"))
     fleet.until(lambda: len(fleet.notes("worker_1", "ready")) == 1)
-    assert fleet.stop() == 0
+    assert fleet.stop() == 0, fleet.lines
 
 
 def test_a_crash_loop_is_given_up_with_one_line_and_the_rest_goes_on(start: Start) -> None:
@@ -178,7 +178,7 @@ def test_a_crash_loop_is_given_up_with_one_line_and_the_rest_goes_on(start: Star
     line = "worker_1 was ended by SIGKILL and is given up: it ended 5 times within 60 s"
     assert sum(line in said for said in fleet.lines) == 1
     assert fleet.process.poll() is None
-    assert fleet.stop() == 0
+    assert fleet.stop() == 0, fleet.lines
 
 
 def test_without_its_last_worker_the_rest_is_drained_and_the_status_is_1(start: Start) -> None:
@@ -216,7 +216,7 @@ def test_a_usage_error_later_gives_the_child_up_with_its_sentence(start: Start) 
     os.kill(fleet.notes("worker_1", "start")[0], signal.SIGKILL)
     fleet.until(lambda: fleet.said("given up"))
     assert fleet.said("worker_1 ended with status 2 and is given up: the model is no model; name another")
-    assert fleet.stop() == 0
+    assert fleet.stop() == 0, fleet.lines
 
 
 def test_a_bad_end_while_draining_is_status_1(start: Start) -> None:
@@ -240,7 +240,7 @@ def test_a_second_request_kills_at_once(start: Start) -> None:
 def test_a_stop_during_the_start_is_clean(start: Start) -> None:
     fleet = start("good", "good", "good")
     fleet.until(lambda: fleet.notes("worker_1", "start") != [])
-    assert fleet.stop() == 0
+    assert fleet.stop() == 0, fleet.lines
 
 
 @pytest.mark.parametrize("behaviour", ["good", "deaf"])
@@ -262,4 +262,4 @@ def test_what_a_dead_child_had_started_is_not_left(start: Start) -> None:
     assert alive(helper)
     os.kill(fleet.notes("worker_1", "start")[0], signal.SIGKILL)
     fleet.until(lambda: not alive(helper))
-    assert fleet.stop() == 0
+    assert fleet.stop() == 0, fleet.lines
