@@ -11,15 +11,15 @@ from ringserve.observe.beat import Beat
 
 # A child that beats until it is told to end; "deaf" ones do not care.
 CHILD = """
-import signal, sys, threading
+import signal, sys, threading, time
 from ringserve.observe.beat import Beat
-told = threading.Event()
-signal.signal(signal.SIGTERM, lambda *_: told.set())
+told = []
+signal.signal(signal.SIGTERM, lambda *_: told.append(1))  # an Event has a lock that may be held just then
 beat = Beat(int(sys.argv[1]), float(sys.argv[2]))
 beat.start()
 beat.beat("ready", healthy=True)
-while not told.wait(0.02):
-    pass
+while not told:
+    time.sleep(0.02)
 if sys.argv[3] == "deaf":
     threading.Event().wait()
 """
