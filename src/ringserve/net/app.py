@@ -2,8 +2,6 @@
 
 from __future__ import annotations
 
-import asyncio
-from contextlib import suppress
 from time import monotonic
 from typing import TYPE_CHECKING
 
@@ -14,47 +12,23 @@ from starlette.requests import ClientDisconnect
 from starlette.responses import Response
 from starlette.routing import Route
 
-from ringserve.core.call import Call
 from ringserve.errors import ServeError, TooLarge
+from ringserve.net.awaited_call import ask
 from ringserve.net.deadline_header import HEADER, deadline_of
 from ringserve.net.key_ring import SALT
 from ringserve.net.large_bodies import BodiesFull, HeldBody
 from ringserve.net.metrics_page import metrics_route
+from ringserve.net.read_body import read_body
 from ringserve.net.replies import error_body, headers_of
 
 if TYPE_CHECKING:
-    from collections.abc import AsyncIterator, Callable
+    from collections.abc import Callable
 
     from starlette.requests import Request
-    from starlette.types import Receive
 
-    from ringserve.core.signature import Result
     from ringserve.net.backend import Backend, Page
     from ringserve.net.listener import Listener
     from ringserve.wire.infer_json import InferCodec, InferRequest
-
-
-DISCARDED_MAX = 4 << 20
-DISCARD_S = 0.5
-"""Bytes beyond the limit, and seconds, for which a body is read and thrown away before its 413."""
-
-
-class AwaitedCall(Call):
-    """A call whose caller waits in a coroutine; `outcome` is what it waits for."""
-
-    __slots__ = ("outcome",)
-
-    def answer(self, result: Result, node_id: str, cached: bool, time_us: int) -> None:
-        """Wake the coroutine with the result."""
-        if not self.outcome.done():
-            self.outcome.set_result((result, node_id, cached, time_us))
-
-    def fail(self, error: ServeError) -> None:
-        """Wake the coroutine with the error."""
-        if not self.outcome.done():
-            self.outcome.set_exception(error)
-
-    outcome: asyncio.Future[tuple[Result, str, bool, int]]
 
 
 def build_app(listener: Listener) -> Starlette:
@@ -82,17 +56,15 @@ async def _infer(request: Request, listener: Listener, backend: Backend) -> byte
         None if header is None else header.encode("latin-1"), now, backend.request_timeout_s
     )
     asked, codec = await _decode(request, listener, deadline)
-    key = asked.signature.digest(asked.payload, request.scope.get(SALT))
-    call = AwaitedCall(key, asked.signature, asked.payload, now, deadline)
-    call.outcome = asyncio.get_running_loop().create_future()
-    backend.submit(call, monotonic())
-    async with asyncio.TaskGroup() as tasks:
-        watcher = tasks.create_task(_watch(request.receive, backend, call), name="caller-watch")
-        try:
-            await asyncio.wait([call.outcome])
-        finally:
-            watcher.cancel()
-    result, node_id, cached, time_us = call.outcome.result()
+    result, node_id, cached, time_us = await ask(
+        backend,
+        asked.signature,
+        asked.payload,
+        request.scope.get(SALT),
+        received_at=now,
+        deadline=deadline,
+        receive=request.receive,
+    )
     request_id = asked.request_id if asked.request_id is not None else listener.new_request_id()
     return codec.encode(result, request_id, node_id, cached, time_us)
 
@@ -101,47 +73,12 @@ async def _decode(request: Request, listener: Listener, deadline: float) -> tupl
     """Read the body and decode it; however large, nobody else waits for it."""
     held = HeldBody(listener.large_bodies)
     try:
-        body = await _read(request, listener.body_max, held)
+        body = await read_body(request, listener.body_max, held)
         codec = listener.backend.codec()
         left_s = deadline - monotonic()
         return await listener.large_bodies.decode(codec, body, left_s), codec
     finally:
         held.let_go()
-
-
-async def _watch(receive: Receive, backend: Backend, call: AwaitedCall) -> None:
-    """Take the call back when the caller leaves."""
-    while (await receive())["type"] != "http.disconnect":
-        pass
-    if not call.outcome.done():
-        backend.cancel(call)
-        call.outcome.set_exception(ServeError("the caller left"))
-
-
-async def _read(request: Request, bytes_max: int, held: HeldBody) -> bytes:
-    """Read the body, which may come in chunks of unknown sum."""
-    parts: list[bytes] = []
-    stream = request.stream()
-    try:
-        async for part in stream:
-            held.grow(len(part), bytes_max)
-            parts.append(part)
-    except (TooLarge, BodiesFull):
-        parts.clear()
-        with suppress(TimeoutError):  # whoever still sends then is closed upon
-            async with asyncio.timeout(DISCARD_S):
-                await _discard(stream)
-        raise
-    return b"".join(parts)
-
-
-async def _discard(stream: AsyncIterator[bytes]) -> None:
-    """Read on and throw away, so that a caller who still sends comes to read the answer."""
-    size = 0
-    async for part in stream:
-        size += len(part)
-        if size > DISCARDED_MAX:
-            return
 
 
 def _page(page: Page) -> Callable[[Request], Response]:
