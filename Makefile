@@ -9,6 +9,7 @@
 # make hostile  how hostile clients change what a well-behaved one beside them sees, as a table
 # make bench  the data plane beside an empty app; also bench-reference, bench-ring, bench-startup
 # make docs   the documents that are generated from the code
+# make proto  the descriptors of gRPC's messages, from their .proto files
 # make lock   resolve the dependencies anew
 # make clean  remove what the others made
 #
@@ -23,7 +24,7 @@ TARGET ?= hello http infer link nested records signature
 
 .DEFAULT_GOAL := help
 .PHONY: help up test test-lowest check bench bench-reference bench-ring bench-startup docs faults fuzz hostile soak \
-	sim lock clean
+	sim proto lock clean
 
 help:
 	@sed -n 's/^# \{0,1\}//p' Makefile
@@ -85,6 +86,10 @@ docs: .venv/dev.stamp
 	$(BIN)/python -m ringserve.tools.flags_table
 	$(BIN)/python -m ringserve.tools.limits_table
 	$(BIN)/python -m ringserve.tools.metrics_doc
+
+proto: .venv/dev.stamp
+	$(BIN)/python -m grpc_tools.protoc -I src/ringserve/wire/proto \
+		--descriptor_set_out=src/ringserve/wire/proto/descriptors.binpb src/ringserve/wire/proto/*.proto
 
 # The second resolution is bound by the first, so that running and testing never differ in a version.
 LOCK := $(BIN)/uv pip compile -q --universal --python-version 3.11 --generate-hashes --no-emit-index-url \
