@@ -3,6 +3,7 @@
 from __future__ import annotations
 
 import asyncio
+import os
 import statistics
 import time
 from collections.abc import Sequence
@@ -31,6 +32,7 @@ class Overload:
         best_rate: Answers a second when the queue is never empty and nobody is turned away.
         tally: What became of the requests.
         goodput: Answers a second under the overload, as a share of the best rate.
+        callers_share: Of the machine's processor time, what the callers themselves took.
         accepted_p99_s: Of the requests that were answered.
         late_share: 504s among the requests that were accepted.
         turned_away_p50_s: How soon a 429 came.
@@ -43,6 +45,7 @@ class Overload:
     best_rate: float
     tally: Tally
     goodput: float
+    callers_share: float
     accepted_p99_s: float
     late_share: float
     turned_away_p50_s: float
@@ -87,8 +90,9 @@ def _offer(
 ) -> Overload:
     before = [memory_mb(pid) for pid in pids]
     crowd = Crowd(gateway.port)
-    began = time.monotonic()
+    began, cpu_s = time.monotonic(), time.process_time()
     asyncio.run(crowd.offer(factor * best, WARM_S + seconds))
+    callers_share = (time.process_time() - cpu_s) / (time.monotonic() - began) / (os.cpu_count() or 1)
     shots = list(crowd.shots)
     over = max(shot.began for shot in shots)
     calm_after_s = _calm(gateway, over)
@@ -101,6 +105,7 @@ def _offer(
         best_rate=best,
         tally=tally(shots, model),
         goodput=_rate(ends, began + WARM_S, began + WARM_S + seconds) / best,
+        callers_share=callers_share,
         accepted_p99_s=answered[int(0.99 * len(answered))],
         late_share=late / (late + len(answered)),
         turned_away_p50_s=statistics.median(shot.took_s for shot in away) if away else 0.0,
