@@ -24,6 +24,7 @@ from ringserve.net.fast_path import HttpProtocol
 from ringserve.net.listener import Listener
 from ringserve.settings import defaults_for
 from ringserve.wire.infer_json import InferCodec, InferRequest
+from ringserve.wire.oip_pages import ModelStatistics
 
 if TYPE_CHECKING:
     from ringserve.net.backend import Page
@@ -133,6 +134,15 @@ class Echo:
         self.spoken = Codec()
         self._at_once = at_once
         self._links = links
+
+    def state(self) -> str:
+        return "ready"
+
+    def healthy(self) -> bool:
+        return True
+
+    def model_statistics(self, now: float) -> ModelStatistics:
+        return ModelStatistics(answered=0, total_s=0.0, failed=0)
 
     def metrics(self, now: float) -> Any:  # noqa: ANN401 - nothing is shown
         return ()

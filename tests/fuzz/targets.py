@@ -8,14 +8,15 @@ from struct import unpack
 
 import orjson
 
-from ringserve.core.signature import Result, ResultLayout, Signature
-from ringserve.core.signatures import Signatures
+from ringserve.core.signature import Result, ResultLayout, Signature, TensorLayout
+from ringserve.core.signatures import Signatures, check
 from ringserve.core.tensor import DType, ModelSpec, TensorSpec, count_elements
 from ringserve.errors import ANSWERS, BadRequest, ServeError, TooLarge
 from ringserve.wire import hello, records
 from ringserve.wire.frames import FROM_GATEWAY, FROM_WORKER, FrameReader, Kind, LinkError, frame
 from ringserve.wire.infer_json import InferCodec
 from ringserve.wire.nested import item_shape_of, pack_numbers
+from ringserve.wire.oip_rest import RestCodec
 
 FRAME_MAX = 1 << 16
 
@@ -34,6 +35,30 @@ SPECS = (
     spec_of(DType.INT8, 3),
     spec_of(DType.UINT64, "b", "n", 0),
     spec_of(DType.INT32),
+)
+OIP_SPECS = (
+    ModelSpec(
+        "m",
+        "1",
+        "d",
+        (TensorSpec("x", DType.FP32, ("b", 2)), TensorSpec("i", DType.INT64, ("b",))),
+        (TensorSpec("y", DType.FP32, ("b", 2)), TensorSpec("z", DType.FP32, ("b", 2))),
+        True,
+        8,
+        True,
+        "cpu",
+    ),
+    ModelSpec(
+        "m",
+        "1",
+        "d",
+        (TensorSpec("x", DType.BOOL, (None, None)),),
+        (TensorSpec("y", DType.FP32, ("b", 2)),),
+        False,
+        1,
+        True,
+        "cpu",
+    ),
 )
 GOOD = {3: b"[1,2,3]", 4: b"[1,2,3,4]", 1: b"[1]"}
 
@@ -234,12 +259,35 @@ def _http(data: bytes) -> None:
     check_http(data)
 
 
+def check_oip(data: bytes) -> None:
+    """One byte picks the model, two the length of the JSON; what is read fits the model and is answered."""
+    if len(data) < 3:
+        return
+    codec = RestCodec(OIP_SPECS[data[0] % len(OIP_SPECS)])
+    size, body = int.from_bytes(data[1:3], "little"), data[3:]
+    try:
+        request = codec.decode(body, None if size > len(body) + 1 else size)
+    except (BadRequest, TooLarge) as error:
+        sentence_of(error)
+        return
+    check(codec.spec, request.signature)
+    assert len(request.payload) == request.signature.payload_size
+    names = request.signature.outputs or tuple(tensor.name for tensor in codec.spec.outputs)
+    assert len(request.outputs) == len(names)
+    layout = ResultLayout(tuple(TensorLayout(name, DType.FP32, (1, 2)) for name in names))
+    answer, json_size = codec.encode(request, Result(layout, bytes(8 * len(names))))
+    read = orjson.loads(answer[:json_size])
+    assert [output["name"] for output in read["outputs"]] == list(names)
+    assert read.get("id") == request.request_id
+
+
 TARGETS: dict[str, Callable[[bytes], None]] = {
     "hello": check_hello,
     "http": _http,
     "infer": check_infer,
     "link": check_link,
     "nested": check_nested,
+    "oip": check_oip,
     "records": check_records,
     "signature": check_signature,
 }

@@ -2,6 +2,7 @@ import asyncio
 import gzip
 import re
 import zlib
+from collections.abc import Callable
 
 import pytest
 from hypothesis import given
@@ -10,7 +11,7 @@ from hypothesis import strategies as st
 from ringserve.errors import BadRequest, TooLarge
 from ringserve.net.compression import UnknownEncoding, pack, unpack
 
-PACK = {"gzip": gzip.compress, "deflate": zlib.compress}
+PACK: dict[str, Callable[[bytes], bytes]] = {"gzip": gzip.compress, "deflate": zlib.compress}
 
 
 def undone(body: bytes, encoding: str, bytes_max: int = 1 << 20) -> bytes:

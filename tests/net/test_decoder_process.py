@@ -1,14 +1,17 @@
 """The decoder process takes one job after the other and ends with its input."""
 
 import io
+import json
 import struct
 
 from ringserve.core.signature import Signature, TensorLayout
 from ringserve.core.tensor import DType, ModelSpec, TensorSpec
 from ringserve.net.decoder_process import work
-from ringserve.wire.decoder import OUTCOME, READ_NAMELESS, job_head
+from ringserve.wire.decoder import OUTCOME, READ_NAMELESS, asked_of, job_head
+from ringserve.wire.oip_asked import AskedOutput
 
-SPEC = ModelSpec("m", "1", "d", (TensorSpec("x", DType.FP32, ("b", 2)),), (), True, 32, True, "cpu")
+OUT = TensorSpec("y", DType.FP32, ("b", 2))
+SPEC = ModelSpec("m", "1", "d", (TensorSpec("x", DType.FP32, ("b", 2)),), (OUT,), True, 32, True, "cpu")
 OTHER = ModelSpec("n", "1", "e", (TensorSpec("y", DType.INT64, (3,)),), (), False, 1, True, "cpu")
 
 
@@ -31,10 +34,10 @@ def test_jobs_of_several_models_are_answered_in_their_order() -> None:
     first = Signature("m", "", (TensorLayout("x", DType.FP32, (1, 2)),)).encoded
     second = Signature("n", "", (TensorLayout("y", DType.INT64, (3,)),)).encoded
     expected = (
-        OUTCOME.pack(READ_NAMELESS, 0, len(first), 8)
+        OUTCOME.pack(READ_NAMELESS, 0, len(first), 0, 8)
         + first
         + struct.pack("<2f", 1, 2)
-        + OUTCOME.pack(0, 1, len(second), 24)
+        + OUTCOME.pack(0, 1, len(second), 0, 24)
         + b"r"
         + second
         + struct.pack("<3q", 1, 2, 3)
@@ -47,3 +50,22 @@ def test_a_job_that_is_cut_short_ends_the_work() -> None:
     whole = job(SPEC, b'{"input_data": [1, 2]}')
     assert outcomes_of(whole[:-1]) == b""
     assert outcomes_of(whole, whole[:5]) == outcomes_of(whole)
+
+
+def test_a_job_of_v2_tells_what_is_asked_of_the_answer_too() -> None:
+    pixels = {"name": "x", "datatype": "FP32", "shape": [1, 2], "parameters": {"binary_data_size": 8}}
+    output = {"name": "y", "parameters": {"binary_data": True}}
+    asked = {"id": "r", "parameters": {"timeout": 7}, "outputs": [output], "inputs": [pixels]}
+    head = json.dumps(asked).encode()
+    body = head + struct.pack("<2f", 1, 2)
+    said = outcomes_of(job_head(SPEC, len(body), len(head), "1") + body)
+    kind, *sizes = OUTCOME.unpack(said[: OUTCOME.size])
+    parts, start = [], OUTCOME.size
+    for size in sizes:
+        parts.append(said[start : start + size])
+        start += size
+    name, signature, form, payload = parts
+    assert (kind, name, start) == (0, b"r", len(said))
+    assert Signature.decode(signature).version == "1"
+    assert asked_of(form) == (7, (AskedOutput(binary=True, top=0),))
+    assert payload == struct.pack("<2f", 1, 2)

@@ -70,7 +70,9 @@ def check(spec: ModelSpec, signature: Signature) -> None:
             raise BadRequest(f"input {tensor.name} takes {tensor.dtype.name}, got {layout.dtype.name}")
         if not _fits(tensor, layout.shape):
             expected_shape, got_shape = describe_shape(tensor.shape), describe_shape(layout.shape)
-            raise BadRequest(f"input {tensor.name} has shape {expected_shape}, got {got_shape}")
+            raise BadRequest(
+                f"input {tensor.name} has shape {expected_shape}, got {got_shape}{_hint(tensor, layout.shape)}"
+            )
         if 0 in layout.shape and tensor.has_batch_axis and layout.shape[0] > 1:
             raise BadRequest(f"input {tensor.name} has {layout.shape[0]} items of nothing; send one")
     counts = {layout.name: layout.shape[0] for layout in signature.inputs} if spec.batching else {}
@@ -79,6 +81,13 @@ def check(spec: ModelSpec, signature: Signature) -> None:
     produced = [tensor.name for tensor in spec.outputs]
     if not set(signature.outputs) <= set(produced):
         raise BadRequest(f"model {spec.name} gives the outputs {produced}, not {list(signature.outputs)}")
+
+
+def _hint(tensor: TensorSpec, shape: tuple[int, ...]) -> str:
+    """What was most likely forgotten; empty where nobody can tell."""
+    if tensor.has_batch_axis and len(shape) == len(tensor.shape) - 1:
+        return f"; the first dimension counts the items: send {describe_shape((1, *shape))} for one"
+    return ""
 
 
 def _fits(tensor: TensorSpec, shape: tuple[int, ...]) -> bool:

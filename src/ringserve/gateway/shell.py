@@ -17,6 +17,7 @@ from ringserve.observe.catalogue.gateway import GATEWAY
 from ringserve.observe.catalogue.metric import Snapshot
 from ringserve.observe.catalogue.server import SERVER
 from ringserve.wire.infer_json import InferCodec
+from ringserve.wire.oip_pages import ModelStatistics
 
 if TYPE_CHECKING:
     from collections.abc import Sequence
@@ -64,6 +65,11 @@ class GatewayShell:
         """What `GET /metrics` shows."""
         server = self.listener.statistics("gateway", self.state(), self.healthy())
         return [Snapshot(SERVER, server), Snapshot(GATEWAY, self.router.statistics(now))]
+
+    def model_statistics(self, now: float) -> ModelStatistics:
+        """What this gateway counts; what runs and hits cost only the workers know."""
+        counted = self.router.statistics(now)
+        return ModelStatistics(counted.answered, counted.latency.sum, counted.failed)
 
     def codec(self) -> InferCodec:
         """The codec of the model the fleet serves."""

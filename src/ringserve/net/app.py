@@ -12,14 +12,16 @@ from starlette.requests import ClientDisconnect
 from starlette.responses import Response
 from starlette.routing import Route
 
-from ringserve.errors import ServeError, TooLarge
+from ringserve.errors import ServeError
 from ringserve.net.awaited_call import ask
 from ringserve.net.deadline_header import HEADER, deadline_of
 from ringserve.net.key_ring import SALT
-from ringserve.net.large_bodies import BodiesFull, HeldBody
+from ringserve.net.large_bodies import HeldBody
 from ringserve.net.metrics_page import metrics_route
+from ringserve.net.oip_routes import oip_route
 from ringserve.net.read_body import read_body
-from ringserve.net.replies import error_body, headers_of
+from ringserve.net.replies import error_body
+from ringserve.net.responses import error_response, json_response
 
 if TYPE_CHECKING:
     from collections.abc import Callable
@@ -37,15 +39,16 @@ def build_app(listener: Listener) -> Starlette:
 
     async def infer(request: Request) -> Response:
         try:
-            return _json(200, await _infer(request, listener, backend))
+            return json_response(200, await _infer(request, listener, backend))
         except ServeError as error:
-            return _error(error.without_frames())  # see fast_path: it would hold the body
+            return error_response(error.without_frames())  # see fast_path: it would hold the body
         except ClientDisconnect:  # while the body was read: nobody is there to be told
-            return _error(ServeError("the caller left"))
+            return error_response(ServeError("the caller left"))
 
     routes = [Route(path, _page(page), methods=["GET"]) for path, page in backend.pages.items()]
     routes.append(metrics_route(backend))
     routes.append(Route("/infer", infer, methods=["POST"]))
+    routes.append(oip_route(listener))
     return Starlette(routes=routes, exception_handlers={HTTPException: _http_error, Exception: _crash})
 
 
@@ -84,23 +87,12 @@ async def _decode(request: Request, listener: Listener, deadline: float) -> tupl
 def _page(page: Page) -> Callable[[Request], Response]:
     def show(_request: Request) -> Response:
         status, content = page()
-        return _json(status, orjson.dumps(content))
+        return json_response(status, orjson.dumps(content))
 
     async def endpoint(request: Request) -> Response:
         return show(request)
 
     return endpoint  # type: ignore[return-value]
-
-
-def _json(status: int, body: bytes, error: ServeError | None = None) -> Response:
-    headers = {name.decode(): value.decode() for name, value in headers_of(body, error)}
-    if isinstance(error, TooLarge | BodiesFull):
-        headers["connection"] = "close"
-    return Response(body, status, headers)
-
-
-def _error(error: ServeError) -> Response:
-    return _json(error.status, error_body(error.message), error)
 
 
 async def _http_error(request: Request, error: Exception) -> Response:
@@ -112,11 +104,11 @@ async def _http_error(request: Request, error: Exception) -> Response:
         sentence = f"{path} does not take {request.method}"
     else:
         sentence = error.detail
-    answer = _json(error.status_code, error_body(sentence))
+    answer = json_response(error.status_code, error_body(sentence))
     for name, value in (error.headers or {}).items():
         answer.headers[name] = value
     return answer
 
 
 async def _crash(_request: Request, _error: Exception) -> Response:
-    return _json(500, error_body("the server failed on this request; its log says why"))
+    return json_response(500, error_body("the server failed on this request; its log says why"))

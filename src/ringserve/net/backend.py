@@ -11,6 +11,7 @@ if TYPE_CHECKING:
     from ringserve.core.call import Call
     from ringserve.observe.catalogue.roles import Snapshots
     from ringserve.wire.infer_json import InferCodec
+    from ringserve.wire.oip_pages import ModelStatistics
 
     Page = Callable[[], tuple[int, dict[str, object]]]
 
@@ -27,6 +28,15 @@ class Backend(Protocol):
     @property
     def pages(self) -> Mapping[str, Page]:
         """What `GET` of each path answers."""
+
+    def state(self) -> str:
+        """`starting`, `ready` or `draining`."""
+
+    def healthy(self) -> bool:
+        """Whether nothing hangs."""
+
+    def model_statistics(self, now: float) -> ModelStatistics:
+        """What is counted of the model now served; call it only when `codec` has one."""
 
     def metrics(self, now: float) -> Snapshots:
         """What `GET /metrics` shows."""

@@ -12,12 +12,13 @@ import signal
 import sys
 from contextlib import suppress
 from pathlib import Path
-from typing import BinaryIO
+from typing import BinaryIO, cast
 
 from ringserve.errors import ServeError
-from ringserve.wire.decoder import JOB, encode_error, encode_request
+from ringserve.wire.decoder import ALL_JSON, JOB, OF_INFER, encode_error, encode_request
 from ringserve.wire.hello import decode_spec
 from ringserve.wire.infer_json import InferCodec
+from ringserve.wire.oip_rest import RestCodec
 
 NICENESS = 5
 FIRST_TO_GO = b"1000"
@@ -35,23 +36,27 @@ def main() -> None:
 
 def work(jobs: BinaryIO, outcomes: BinaryIO) -> None:
     """Take jobs until there are no more; one that is cut short ends the work."""
-    codecs: dict[bytes, InferCodec] = {}
+    known, infer, rest = b"", cast("InferCodec", None), cast("RestCodec", None)
     while len(head := jobs.read(JOB.size)) == JOB.size:
-        spec_size, body_size = JOB.unpack(head)
-        spec, body = jobs.read(spec_size), jobs.read(body_size)
+        spec_size, body_size, json_size, version_size = JOB.unpack(head)
+        encoded, version = jobs.read(spec_size), jobs.read(version_size).decode()
+        body = jobs.read(body_size)
         if len(body) < body_size:
             return
-        if spec not in codecs:
-            codecs = {spec: InferCodec(decode_spec(spec))}
-        outcomes.write(_outcome(codecs[spec], body))
+        if encoded != known:
+            spec = decode_spec(encoded)
+            known, infer, rest = encoded, InferCodec(spec), RestCodec(spec)
+        try:
+            if json_size == OF_INFER:
+                outcome = encode_request(infer.decode(body))
+            else:
+                outcome = encode_request(
+                    rest.decode(body, None if json_size == ALL_JSON else json_size, version)
+                )
+        except ServeError as error:
+            outcome = encode_error(error)
+        outcomes.write(outcome)
         outcomes.flush()
-
-
-def _outcome(codec: InferCodec, body: bytes) -> bytes:
-    try:
-        return encode_request(codec.decode(body))
-    except ServeError as error:
-        return encode_error(error)
 
 
 if __name__ == "__main__":

@@ -18,7 +18,7 @@ if TYPE_CHECKING:
 
     from ringserve.settings import Settings
 
-OPEN_PATH = b"/health"
+OPEN_PATHS = (b"/health", b"/v2/health/live", b"/v2/health/ready")
 """What needs no key: whoever watches or balances servers asks for it, and it names no caller's data."""
 
 
@@ -88,4 +88,4 @@ def warn_if_open(guard: Guard, listening: socket.socket, *, takes_links: bool) -
 
 def is_open(url: bytes) -> bool:
     """Whether a request line leads to what needs no key, by whatever way it is read."""
-    return url == OPEN_PATH or url.startswith(OPEN_PATH + b"?")
+    return url.partition(b"?")[0] in OPEN_PATHS

@@ -16,13 +16,19 @@ from typing import TYPE_CHECKING
 from ringserve.core.signatures import Signatures
 from ringserve.errors import DeadlinePassed, QueueFull, ServeError, TooLarge
 from ringserve.limits import BODIES_BYTES_MAX, DECODER_IDLE_S, LARGE_BODY_BYTES
-from ringserve.wire.decoder import OUTCOME, job_head, request_id_of
+from ringserve.wire.decoder import ALL_JSON, OUTCOME, asked_of, job_head, request_id_of
 from ringserve.wire.infer_json import InferRequest
+from ringserve.wire.oip_rest import RestRequest
 
 if TYPE_CHECKING:
     from asyncio.subprocess import Process
 
+    from ringserve.core.signature import Signature
+    from ringserve.core.tensor import ModelSpec
     from ringserve.wire.infer_json import InferCodec
+    from ringserve.wire.oip_rest import RestCodec
+
+    _Decoded = tuple[str | None, Signature, bytes, bytes]
 
 
 _PIPE_BYTES = 1 << 20
@@ -112,9 +118,26 @@ class LargeBodies:
         """
         if len(body) <= LARGE_BODY_BYTES:
             return codec.decode(body)
+        head = job_head(codec.spec, len(body))
+        request_id, signature, _asked, payload = await self._in_turn(codec.spec, head, body, deadline_in_s)
+        return InferRequest(request_id, signature, payload)
+
+    async def decode_rest(
+        self, codec: RestCodec, body: bytes, json_size: int | None, version: str, deadline_in_s: float
+    ) -> RestRequest:
+        """The same for a body of `/v2`; what counts is the JSON in it. Arguments as of `RestCodec.decode`."""
+        if (len(body) if json_size is None else json_size) <= LARGE_BODY_BYTES:
+            return codec.decode(body, json_size, version)
+        size = ALL_JSON if json_size is None else json_size
+        head = job_head(codec.spec, len(body), size, version)
+        request_id, signature, asked, payload = await self._in_turn(codec.spec, head, body, deadline_in_s)
+        timeout_us, outputs = asked_of(asked)
+        return RestRequest(request_id, signature, payload, outputs, timeout_us)
+
+    async def _in_turn(self, spec: ModelSpec, head: bytes, body: bytes, deadline_in_s: float) -> _Decoded:
         try:
             async with asyncio.timeout(deadline_in_s), self._turn:
-                return await self._ask(codec, body)
+                return await self._ask(spec, head, body)
         except TimeoutError:
             sentence = (
                 "the body was not decoded within the time the request had; send less, or binary tensors"
@@ -125,18 +148,18 @@ class LargeBodies:
         """End the decoder."""
         self._rest()
 
-    async def _ask(self, codec: InferCodec, body: bytes) -> InferRequest:
+    async def _ask(self, spec: ModelSpec, head: bytes, body: bytes) -> _Decoded:
         process = await self._awake()
         assert process.stdin is not None
         assert process.stdout is not None
         self.decoded += 1
         answered = False
         try:
-            process.stdin.write(job_head(codec.spec, len(body)))
+            process.stdin.write(head)
             process.stdin.write(body)
             await process.stdin.drain()
             kind, *sizes = OUTCOME.unpack(await process.stdout.readexactly(OUTCOME.size))
-            name, signature, payload = [await process.stdout.readexactly(size) for size in sizes]
+            name, signature, asked, payload = [await process.stdout.readexactly(size) for size in sizes]
             answered = True
         except (OSError, EOFError) as error:  # an IncompleteReadError is an EOFError
             raise ServeError(
@@ -148,11 +171,11 @@ class LargeBodies:
             else:
                 self._kill()
         request_id = request_id_of(kind, name)
-        known = self._signatures.get(codec.spec.digest)
+        known = self._signatures.get(spec.digest)
         if known is None:
-            known = Signatures(codec.spec)
-            self._signatures = {codec.spec.digest: known}
-        return InferRequest(request_id, known.find(signature), payload)
+            known = Signatures(spec)
+            self._signatures = {spec.digest: known}
+        return request_id, known.find(signature), asked, payload
 
     async def _awake(self) -> Process:
         if self._idle is not None:

@@ -18,13 +18,16 @@ from ringserve.net.known_heads import KnownHeads
 from ringserve.net.large_bodies import LargeBodies
 from ringserve.net.listening import BACKLOG, accept_waiting
 from ringserve.net.metrics_page import PATH as METRICS
+from ringserve.net.oip_paths import Oip
 from ringserve.net.outcomes import Counted, Outcomes
 from ringserve.net.replies import default_headers, head_bytes
 from ringserve.observe.catalogue.server import ServerStatistics
+from ringserve.wire.oip_rest import RestCodec
 
 if TYPE_CHECKING:
     import socket
 
+    from ringserve.core.tensor import ModelSpec
     from ringserve.net.backend import Backend
     from ringserve.settings import Settings
 
@@ -62,8 +65,9 @@ class Listener:
         self.known_heads = KnownHeads()
         self.large_bodies = LargeBodies()
         self.server_state = ServerState()
-        self.outcomes = Outcomes((*backend.pages, METRICS, "/infer"))
+        self.outcomes = Outcomes((*backend.pages, METRICS, "/infer", *(route.template for route in Oip)))
         self.hot_paths = {b"/infer": self.outcomes.of("/infer")}
+        self._rest: RestCodec | None = None
         self.loop_lag = Histogram(LATENCY_BOUNDS_S)
         self._keep_alive_s = settings.keep_alive_s
         self._header_timeout_s = settings.header_timeout_s
@@ -99,6 +103,12 @@ class Listener:
         """An id for a request that brought none."""
         self._id_count += 1
         return f"{self._id_prefix}-{self._id_count}"
+
+    def rest_codec(self, spec: ModelSpec) -> RestCodec:
+        """The codec of `/v2` for a model; that of the last one is kept."""
+        if self._rest is None or self._rest.spec is not spec:
+            self._rest = RestCodec(spec)
+        return self._rest
 
     def sweep(self, now: float) -> None:
         """Tell the time in answers; close what is idle or slow. Call about once in `SWEEP_S`."""

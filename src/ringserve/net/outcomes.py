@@ -4,6 +4,8 @@ from __future__ import annotations
 
 from typing import TYPE_CHECKING
 
+from ringserve.net.oip_paths import PREFIX, read_path
+
 if TYPE_CHECKING:
     from collections.abc import Iterable, Mapping
 
@@ -28,8 +30,11 @@ class Outcomes:
         self._counts = {route: [0] * _PLACES for route in (*routes, OTHER, UNREAD)}
 
     def of(self, path: str) -> list[int]:
-        """The counts of the route that this path leads to."""
-        return self._counts.get(path) or self._counts[OTHER]
+        """The counts of the route that this path leads to, quoted as it came."""
+        counts = self._counts.get(path)
+        if counts is None and path.startswith(PREFIX) and (found := read_path(path)) is not None:
+            counts = self._counts.get(found.route.template)
+        return counts or self._counts[OTHER]
 
     def of_url(self, url: bytes) -> list[int]:
         """The counts of the route that this request line leads to; empty where none was read yet."""
@@ -55,7 +60,7 @@ class Counted:
 
     async def __call__(self, scope: Scope, receive: Receive, send: Send) -> None:
         """Serve a request of uvicorn's ordinary way."""
-        counts = self._outcomes.of(scope["path"])
+        counts = self._outcomes.of(scope["raw_path"].decode("latin-1"))
         left = False
 
         async def receive_and_look() -> Message:

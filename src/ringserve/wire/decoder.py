@@ -1,50 +1,67 @@
 """What a server and its decoder process say to each other: lengths first, then bytes.
 
-A job is the length of the model's spec and of the body (4 bytes each, little-endian), the spec as JSON, and
-the body. An outcome is one byte (0 read, 1 read and without a request id, 2 + n error n of `errors.ANSWERS`),
-three lengths, and the request id, the encoded signature and the payload; of an error the sentence stands in
-the first place and the others are empty.
+A job is the length of the model's spec and of the body (4 bytes each, little-endian), the length of the JSON
+at the body's beginning (-1 for all of it, -2 where the body is one of `/infer`), the length of the version
+that the path names, then the spec as JSON, the version, and the body. An outcome is one byte (0 read, 1 read
+and without a request id, 2 + n error n of `errors.ANSWERS`), four lengths, and the request id, the encoded
+signature, what is asked of the answer (JSON; empty for `/infer`) and the payload; of an error the sentence
+stands in the first place and the others are empty.
 """
 
 from __future__ import annotations
 
 from struct import Struct
 
+import orjson
+
 from ringserve.core.tensor import ModelSpec
 from ringserve.errors import ANSWERS, ServeError
 from ringserve.wire.hello import encode_spec
 from ringserve.wire.infer_json import InferRequest
+from ringserve.wire.oip_asked import AskedOutput
+from ringserve.wire.oip_rest import RestRequest
 
-JOB = Struct("<II")
-OUTCOME = Struct("<BIII")
+JOB = Struct("<IIqI")
+OUTCOME = Struct("<BIIII")
 READ, READ_NAMELESS, FIRST_ERROR = 0, 1, 2
+ALL_JSON, OF_INFER = -1, -2
 
 
-def job_head(spec: ModelSpec, body_size: int) -> bytes:
+def job_head(spec: ModelSpec, body_size: int, json_size: int = OF_INFER, version: str = "") -> bytes:
     """Everything of a job but its body, which follows."""
-    encoded = encode_spec(spec)
-    return JOB.pack(len(encoded), body_size) + encoded
+    encoded, named = encode_spec(spec), version.encode()
+    return JOB.pack(len(encoded), body_size, json_size, len(named)) + encoded + named
 
 
-def encode_request(request: InferRequest) -> bytes:
+def encode_request(request: InferRequest | RestRequest) -> bytes:
     """The outcome of a body that could be read."""
     name, signature = request.request_id, request.signature.encoded
     kind = READ_NAMELESS if name is None else READ
     encoded = b"" if name is None else name.encode("utf-8", "surrogatepass")
+    asked = b""
+    if isinstance(request, RestRequest):
+        asked = orjson.dumps([request.timeout_us, [list(output) for output in request.outputs]])
     return b"".join(
         [
-            OUTCOME.pack(kind, len(encoded), len(signature), len(request.payload)),
+            OUTCOME.pack(kind, len(encoded), len(signature), len(asked), len(request.payload)),
             encoded,
             signature,
+            asked,
             request.payload,
         ]
     )
 
 
+def asked_of(encoded: bytes) -> tuple[int, tuple[AskedOutput, ...]]:
+    """What a request of `/v2` asks of its answer: the time-out in microseconds, and the outputs' forms."""
+    timeout_us, outputs = orjson.loads(encoded)
+    return timeout_us, tuple(AskedOutput(*output) for output in outputs)
+
+
 def encode_error(error: ServeError) -> bytes:
     """The outcome of a body that is refused."""
-    sentence = error.message.encode("utf-8", "replace")
-    return OUTCOME.pack(FIRST_ERROR + ANSWERS.index(type(error)), len(sentence), 0, 0) + sentence
+    sentence, number = error.message.encode("utf-8", "replace"), ANSWERS.index(type(error))
+    return OUTCOME.pack(FIRST_ERROR + number, len(sentence), 0, 0, 0) + sentence
 
 
 def request_id_of(kind: int, name: bytes) -> str | None:

@@ -44,23 +44,33 @@ def item_shape_of(tensor: TensorSpec, data: list[object]) -> tuple[int, ...]:
     return tuple(dim if isinstance(dim, int) else size for dim in declared)
 
 
-def pack_numbers(tensor: TensorSpec, item: tuple[int, ...], data: list[object]) -> bytes:
-    """Pack the numbers of an item in row-major order, little-endian.
+def pack_numbers(
+    tensor: TensorSpec, item: tuple[int, ...], data: list[object], field: str = "input_data"
+) -> bytes:
+    """Pack numbers in row-major order, little-endian.
+
+    Args:
+        tensor: The input they are for.
+        item: Their shape.
+        data: Flat, or nested as the shape.
+        field: What the caller calls them.
 
     Raises:
         BadRequest: A list is ragged, an element is no number, or the type cannot hold it.
     """
-    flat = data if not (data and isinstance(data[0], list)) else _flatten(tensor, item, data)
+    flat = data if not (data and isinstance(data[0], list)) else flatten(tensor, item, data, field)
     for position, number in enumerate(flat):
         if isinstance(number, bool) or not isinstance(number, int | float):
-            raise BadRequest(f"input_data[{position}] must be a number, got {_shown(number)}")
+            raise BadRequest(f"{field}[{position}] must be a number, got {shown(number)}")
     numbers = cast("list[int | float]", flat)
     if tensor.dtype.is_integer:
-        numbers = [_whole(tensor.dtype, position, number) for position, number in enumerate(numbers)]
+        numbers = [
+            _whole(tensor.dtype, f"{field}[{position}]", number) for position, number in enumerate(numbers)
+        ]
     try:
         return pack(f"<{len(numbers)}{tensor.dtype.code}", *numbers)
     except (error, OverflowError):
-        raise BadRequest(_cannot_hold(tensor, numbers)) from None
+        raise BadRequest(_cannot_hold(tensor, numbers, field)) from None
 
 
 def _nested_shape(tensor: TensorSpec, data: list[object]) -> tuple[int, ...]:
@@ -82,34 +92,37 @@ def _allows(declared: Dim, size: int) -> bool:
     return not isinstance(declared, int) or declared == size
 
 
-def _flatten(tensor: TensorSpec, item: tuple[int, ...], data: list[object]) -> list[object]:
+def flatten(tensor: TensorSpec, item: tuple[int, ...], data: list[object], field: str) -> list[object]:
+    """The elements of lists nested as the shape.
+
+    Raises:
+        BadRequest: They are not, below the first level.
+    """
     level = data
     for size in item[1:]:
         deeper: list[object] = []
         for row in level:
             if not isinstance(row, list) or len(row) != size:
-                got = f"a list of {len(row)}" if isinstance(row, list) else _shown(row)
+                got = f"a list of {len(row)}" if isinstance(row, list) else shown(row)
                 raise BadRequest(
-                    f"input {tensor.name}: input_data is ragged, expected lists of {size} there, got {got}"
+                    f"input {tensor.name}: {field} is ragged, expected lists of {size} there, got {got}"
                 )
             deeper.extend(row)
         level = deeper
     return level
 
 
-def _whole(dtype: DType, position: int, number: int | float) -> int:  # noqa: PYI041 - mypy then knows that it may be an int
+def _whole(dtype: DType, place: str, number: int | float) -> int:  # noqa: PYI041 - mypy then knows that it may be an int
     if isinstance(number, float):
         if not number.is_integer():
-            raise BadRequest(
-                f"input_data[{position}] must be a whole number for {dtype.name}, got {number!r}"
-            )
+            raise BadRequest(f"{place} must be a whole number for {dtype.name}, got {number!r}")
         whole = int(number)
         # JSON's integers below -2**63 come as the float nearest to them, which would pass for INT64's least.
         return whole if whole > -(2**63) else whole - 1
     return number
 
 
-def _cannot_hold(tensor: TensorSpec, numbers: list[int | float]) -> str:
+def _cannot_hold(tensor: TensorSpec, numbers: list[int | float], field: str) -> str:
     def held(number: float) -> bool:
         try:
             pack(f"<{tensor.dtype.code}", number)
@@ -118,14 +131,15 @@ def _cannot_hold(tensor: TensorSpec, numbers: list[int | float]) -> str:
         return True
 
     position = next(position for position, number in enumerate(numbers) if not held(number))
-    return f"input_data[{position}] is {_shown(numbers[position])}, which {tensor.dtype.name} cannot hold"
+    return f"{field}[{position}] is {shown(numbers[position])}, which {tensor.dtype.name} cannot hold"
 
 
 def _wrong_count(tensor: TensorSpec, expected: int, got: int) -> str:
     return f"input {tensor.name} has shape {tensor.describe_item()}: expected {expected} numbers, got {got}"
 
 
-def _shown(value: object) -> str:
+def shown(value: object) -> str:
+    """A JSON value in a sentence, cut short."""
     if isinstance(value, bool):
         return f"the boolean {str(value).lower()}"
     if isinstance(value, str):

@@ -26,6 +26,7 @@ from ringserve.observe.catalogue.worker import WORKER, WorkerStatistics
 from ringserve.wire import records
 from ringserve.wire.hello import encode_worker_hello
 from ringserve.wire.infer_json import InferCodec
+from ringserve.wire.oip_pages import ModelStatistics
 from ringserve.worker.runs import Runs
 
 if TYPE_CHECKING:
@@ -111,6 +112,21 @@ class WorkerShell:
         links = len(self.links)
         own = WorkerStatistics(self.node.statistics(now), links, LINKS_MAX, place.inline, place.moves)
         return [server, Snapshot(WORKER, own)]
+
+    def model_statistics(self, now: float) -> ModelStatistics:
+        """What the node counts."""
+        counted = self.node.statistics(now)
+        return ModelStatistics(
+            answered=counted.answered,
+            total_s=counted.total.sum,
+            failed=counted.failed,
+            hits=counted.cache.hits,
+            misses=counted.cache.misses,
+            rows=int(counted.batch_items.sum),
+            runs=counted.runs,
+            queue_s=counted.queue.sum,
+            run_s=counted.run.sum,
+        )
 
     def codec(self) -> InferCodec:
         """The model's codec, once it is loaded."""

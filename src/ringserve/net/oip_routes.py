@@ -1,0 +1,118 @@
+"""The Open Inference Protocol over HTTP: `/v2` and what is below it, on gateway and worker."""
+
+from __future__ import annotations
+
+from time import monotonic
+from typing import TYPE_CHECKING
+
+import orjson
+from starlette.exceptions import HTTPException
+from starlette.requests import ClientDisconnect
+from starlette.responses import Response
+from starlette.routing import Route
+
+from ringserve.errors import BadRequest, ServeError
+from ringserve.net.awaited_call import ask
+from ringserve.net.compression import ACCEPTED, UnknownEncoding, pack, unpack
+from ringserve.net.deadline_header import HEADER, deadline_of
+from ringserve.net.key_ring import SALT
+from ringserve.net.large_bodies import HeldBody
+from ringserve.net.oip_pages import PAGES, served_model
+from ringserve.net.oip_paths import PREFIX, Oip, OipPath, read_path
+from ringserve.net.read_body import read_body
+from ringserve.net.responses import error_response, json_response
+
+if TYPE_CHECKING:
+    from starlette.requests import Request
+
+    from ringserve.net.listener import Listener
+    from ringserve.wire.oip_rest import RestCodec, RestRequest
+
+JSON_SIZE = "inference-header-content-length"
+_SIZE_DIGITS_MAX = 12
+_METHODS = ["GET", "POST", "PUT", "PATCH", "DELETE", "OPTIONS"]
+"""All come in, so that each path can tell the one it takes."""
+
+
+def oip_route(listener: Listener) -> Route:
+    """The one route that leads to all others: a model's name may hold a quoted slash."""
+
+    async def serve(request: Request) -> Response:
+        found = read_path(request.scope["raw_path"].decode("latin-1"))
+        if found is None:
+            raise HTTPException(404)
+        method = "GET" if request.method == "HEAD" else request.method
+        if method != found.route.method:
+            raise HTTPException(405, headers={"allow": found.route.method})
+        try:
+            if found.route is Oip.INFER:
+                return await _infer(request, listener, found)
+            status, page = PAGES[found.route](listener.backend, found)
+            return json_response(status, orjson.dumps(page))
+        except UnknownEncoding as error:
+            answer = error_response(error.without_frames())
+            answer.headers["accept-encoding"] = ACCEPTED
+            return answer
+        except ServeError as error:
+            return error_response(error.without_frames())
+        except ClientDisconnect:  # while the body was read: nobody is there to be told
+            return error_response(ServeError("the caller left"))
+
+    return Route(PREFIX + "{rest:path}", serve, methods=_METHODS)
+
+
+async def _infer(request: Request, listener: Listener, found: OipPath) -> Response:
+    now = monotonic()
+    headers, backend = request.headers, listener.backend
+    timeout = headers.get(HEADER)
+    deadline = deadline_of(
+        None if timeout is None else timeout.encode("latin-1"), now, backend.request_timeout_s
+    )
+    asked, codec = await _decode(request, listener, found, deadline)
+    if asked.timeout_us:
+        deadline = min(deadline, now + asked.timeout_us / 1e6)
+    answer = await ask(
+        backend,
+        asked.signature,
+        asked.payload,
+        request.scope.get(SALT),
+        received_at=now,
+        deadline=deadline,
+        receive=request.receive,
+    )
+    body, json_size = codec.encode(asked, answer.result)
+    own = {"content-type": "application/json"}
+    if json_size is not None:
+        own = {"content-type": "application/octet-stream", JSON_SIZE: str(json_size)}
+    body, encoding = await pack(body, headers.get("accept-encoding", ""))
+    if encoding:
+        own["content-encoding"] = encoding
+    return Response(body, headers=own)
+
+
+async def _decode(
+    request: Request, listener: Listener, found: OipPath, deadline: float
+) -> tuple[RestRequest, RestCodec]:
+    """Read the body and decode it; however large, nobody else waits for it."""
+    json_size = _json_size(request.headers.get(JSON_SIZE))
+    held = HeldBody(listener.large_bodies)
+    try:
+        body = await read_body(request, listener.body_max, held)
+        body = await unpack(body, request.headers.get("content-encoding", ""), listener.body_max)
+        codec = listener.rest_codec(served_model(listener.backend, found))
+        left_s = deadline - monotonic()
+        bodies = listener.large_bodies
+        return await bodies.decode_rest(codec, body, json_size, found.version, left_s), codec
+    finally:
+        held.let_go()
+
+
+def _json_size(value: str | None) -> int | None:
+    if value is None:
+        return None
+    if not (value.isascii() and value.isdigit() and len(value) <= _SIZE_DIGITS_MAX):
+        raise BadRequest(
+            f"Inference-Header-Content-Length must be a number of bytes, got {value[:40]!r}; "
+            "send the length of the JSON before the binary tensors"
+        )
+    return int(value)

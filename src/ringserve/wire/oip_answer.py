@@ -1,0 +1,97 @@
+"""The answer of `POST /v2/models/{model}/infer`: JSON, and the binary tensors behind it."""
+
+from __future__ import annotations
+
+from struct import pack
+from typing import TYPE_CHECKING
+
+import numpy as np
+import orjson
+
+from ringserve.core.tensor import count_elements
+from ringserve.errors import ModelFailed
+from ringserve.wire.oip_json import write_data
+
+if TYPE_CHECKING:
+    from collections.abc import Iterator, Sequence
+
+    from ringserve.core.signature import Result, TensorLayout
+    from ringserve.core.tensor import ModelSpec
+    from ringserve.wire.oip_asked import AskedOutput
+
+
+def write_answer(
+    spec: ModelSpec, request_id: str | None, asked: Sequence[AskedOutput], result: Result
+) -> tuple[bytes, int | None]:
+    """Write the body, and tell the length of its JSON where bytes follow it, else None.
+
+    Raises:
+        NotFinite: An output asked for in JSON holds NaN or infinity.
+        ModelFailed: The type of one has no form in which it was asked for.
+    """
+    named = b"" if request_id is None else b'"id":%b,' % orjson.dumps(request_id)
+    outputs: list[bytes] = []
+    behind: list[bytes] = []
+    for (layout, raw), one in zip(_pieces(result), asked, strict=True):
+        outputs.append(_output(spec, layout, raw, one, behind))
+    head = b'{"model_name":%b,"model_version":%b,%b"outputs":[%b]}' % (
+        orjson.dumps(spec.name),
+        orjson.dumps(spec.version),
+        named,
+        b",".join(outputs),
+    )
+    if not any(one.binary for one in asked):
+        return head, None
+    return b"".join([head, *behind]), len(head)
+
+
+def _pieces(result: Result) -> Iterator[tuple[TensorLayout, bytes]]:
+    """Each output's layout and bytes."""
+    layouts, payload = result.layout.outputs, result.payload
+    if len(layouts) == 1:
+        yield layouts[0], payload
+        return
+    start = 0
+    for layout in layouts:
+        yield layout, payload[start : start + layout.byte_size]
+        start += layout.byte_size
+
+
+def _output(
+    spec: ModelSpec, layout: TensorLayout, raw: bytes, asked: AskedOutput, behind: list[bytes]
+) -> bytes:
+    datatype, shape = layout.dtype.name, layout.shape
+    strings: list[str] = []
+    if asked.top:
+        datatype = "BYTES"
+        shape, strings = _classes(spec, layout, raw, asked.top)
+        raw = b"".join([pack("<I", len(text)) + text.encode() for text in strings])
+    if asked.binary:
+        behind.append(raw)
+        form = b'"parameters":{"binary_data_size":%d}' % len(raw)
+    else:
+        form = b'"data":%b' % (orjson.dumps(strings) if asked.top else write_data(layout, raw))
+    return b'{"name":%b,"datatype":"%b","shape":%b,%b}' % (
+        orjson.dumps(layout.name),
+        datatype.encode(),
+        orjson.dumps(shape),
+        form,
+    )
+
+
+def _classes(
+    spec: ModelSpec, layout: TensorLayout, raw: bytes, top: int
+) -> tuple[tuple[int, ...], list[str]]:
+    """The largest `top` numbers of each row as "value:index", and the shape of these strings."""
+    kind = layout.dtype.numpy
+    if kind is None or kind.kind == "b":
+        raise ModelFailed(f"output {layout.name} has type {layout.dtype.name}, which has no largest classes")
+    numbers = np.frombuffer(raw, kind)
+    batched = spec.batching and len(layout.shape) > 1
+    rows = numbers.reshape(layout.shape[0], count_elements(layout.shape[1:])) if batched else numbers[None]
+    count = min(top, rows.shape[1])
+    best = np.argsort(-rows.astype(np.float64), axis=1, kind="stable")[:, :count]
+    strings = [
+        f"{float(row[place]):f}:{place}" for row, places in zip(rows, best, strict=True) for place in places
+    ]
+    return ((layout.shape[0], count) if batched else (count,)), strings

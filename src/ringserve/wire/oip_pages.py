@@ -1,0 +1,134 @@
+"""What `/v2` tells of a server and its models, as JSON-able data; gRPC tells the same.
+
+A model that batches has a batch axis in its metadata, as -1 in front, and `max_batch_size` rows a request in
+its config, whose dims leave that axis out; any other has 0 there, and both show its own shape. Clients that
+measure servers rely on the two agreeing.
+"""
+
+from __future__ import annotations
+
+from dataclasses import dataclass
+from typing import TYPE_CHECKING
+
+from ringserve.core.tensor import DType
+
+if TYPE_CHECKING:
+    from ringserve.core.tensor import ModelSpec, TensorSpec
+
+Page = dict[str, object]
+
+SERVER_NAME = "ringserve"
+EXTENSIONS = ("binary_tensor_data", "parameters", "statistics", "model_configuration", "classification")
+"""Of the protocol's extensions, those that work here."""
+_PLATFORM = "onnxruntime_onnx"
+
+
+@dataclass(frozen=True, slots=True)
+class ModelStatistics:
+    """What a server counts of one model; times are sums in seconds.
+
+    Attributes:
+        answered: Requests that got a result, from the cache too.
+        total_s: From their receipt to their result.
+        failed: Requests that got an error.
+        hits: Answers from the cache.
+        misses: Look-ups that found nothing.
+        rows: Items that were run.
+        runs: Runs of the model.
+        queue_s: That requests waited for their run.
+        run_s: That runs took.
+    """
+
+    answered: int
+    total_s: float
+    failed: int
+    hits: int = 0
+    misses: int = 0
+    rows: int = 0
+    runs: int = 0
+    queue_s: float = 0.0
+    run_s: float = 0.0
+
+
+def server_metadata(version: str) -> Page:
+    """`GET /v2`."""
+    return {"name": SERVER_NAME, "version": version, "extensions": list(EXTENSIONS)}
+
+
+def model_metadata(spec: ModelSpec) -> Page:
+    """`GET /v2/models/{model}`."""
+    return {
+        "name": spec.name,
+        "versions": [spec.version],
+        "platform": _PLATFORM,
+        "inputs": [_metadata(spec, tensor) for tensor in spec.inputs],
+        "outputs": [_metadata(spec, tensor) for tensor in spec.outputs],
+    }
+
+
+def model_config(spec: ModelSpec) -> Page:
+    """`GET /v2/models/{model}/config`."""
+    page: Page = {
+        "name": spec.name,
+        "platform": _PLATFORM,
+        "backend": "onnxruntime",
+        "version_policy": {"latest": {"num_versions": 1}},
+        "max_batch_size": spec.max_batch if spec.batching else 0,
+        "input": [_config(spec, tensor) for tensor in spec.inputs],
+        "output": [_config(spec, tensor) for tensor in spec.outputs],
+        "response_cache": {"enable": spec.cacheable},
+    }
+    if spec.batching:
+        page["dynamic_batching"] = {"preferred_batch_size": [spec.max_batch]}
+    return page
+
+
+def model_statistics(spec: ModelSpec, counted: ModelStatistics) -> Page:
+    """One entry of `GET /v2/models/{model}/stats`, by the names that clients index."""
+    run = {"count": counted.runs, "ns": _ns(counted.run_s)}
+    nothing = {"count": 0, "ns": 0}
+    return {
+        "name": spec.name,
+        "version": spec.version,
+        "last_inference": 0,
+        "inference_count": counted.rows,
+        "execution_count": counted.runs,
+        "inference_stats": {
+            "success": {"count": counted.answered, "ns": _ns(counted.total_s)},
+            "fail": {"count": counted.failed, "ns": 0},
+            "queue": {"count": counted.answered, "ns": _ns(counted.queue_s)},
+            "compute_input": nothing,
+            "compute_infer": run,
+            "compute_output": nothing,
+            "cache_hit": {"count": counted.hits, "ns": 0},
+            "cache_miss": {"count": counted.misses, "ns": 0},
+        },
+        "batch_stats": [],
+    }
+
+
+def index_row(spec: ModelSpec) -> Page:
+    """One entry of `POST /v2/repository/index`."""
+    return {"name": spec.name, "version": spec.version, "state": "READY", "reason": ""}
+
+
+def _shape(tensor: TensorSpec) -> list[int]:
+    return [dim if isinstance(dim, int) else -1 for dim in tensor.shape]
+
+
+def _metadata(spec: ModelSpec, tensor: TensorSpec) -> Page:
+    shape = _shape(tensor)
+    if spec.batching and shape:
+        shape[0] = -1
+    return {"name": tensor.name, "datatype": tensor.dtype.name, "shape": shape}
+
+
+def _config(spec: ModelSpec, tensor: TensorSpec) -> Page:
+    shape = _shape(tensor)
+    dtype = "STRING" if tensor.dtype is DType.BYTES else tensor.dtype.name
+    dims = shape[1:] if spec.batching else shape
+    return {"name": tensor.name, "data_type": f"TYPE_{dtype}", "dims": dims}
+
+
+def _ns(seconds: float) -> int:
+    return int(seconds * 1e9)

@@ -1,0 +1,242 @@
+"""`POST /v2/models/{model}/infer`: JSON, with tensors in it or as bytes behind it.
+
+A body is JSON alone, or JSON whose length a header tells and the binary tensors behind it, in the order of
+the inputs; or, with a length of 0, the bytes of a model's only input. Both forms may be mixed. Binary tensors
+are cut out of the body and never become numbers here.
+"""
+
+from __future__ import annotations
+
+from typing import TYPE_CHECKING, cast
+
+import orjson
+
+from ringserve.core.signature import DIMENSIONS_MAX, Signature, TensorLayout
+from ringserve.core.signatures import check
+from ringserve.core.tensor import count_elements, describe_shape
+from ringserve.errors import BadRequest, TooLarge
+from ringserve.limits import TENSOR_ELEMENTS_MAX
+from ringserve.wire.nested import shown
+from ringserve.wire.oip_answer import write_answer
+from ringserve.wire.oip_asked import AskedOutput, Fields, flag_of, outputs_of, parameters_of, timeout_of
+from ringserve.wire.oip_json import pack_data
+
+if TYPE_CHECKING:
+    from ringserve.core.signature import Result
+    from ringserve.core.tensor import ModelSpec, TensorSpec
+
+_KNOWN_MAX = 256
+_EXAMPLE = '{"inputs": [{"name": ..., "shape": [...], "datatype": ..., "data": [...]}]}'
+
+
+class RestRequest:
+    """A request, read.
+
+    Attributes:
+        request_id: The caller's name for it; None where it gave none.
+        signature: Fits the model.
+        payload: The tensors' bytes, in the model's order.
+        outputs: The form of each output of the answer.
+        timeout_us: How long the caller waits, in microseconds; 0 where it does not say.
+    """
+
+    __slots__ = ("outputs", "payload", "request_id", "signature", "timeout_us")
+
+    def __init__(
+        self,
+        request_id: str | None,
+        signature: Signature,
+        payload: bytes,
+        outputs: tuple[AskedOutput, ...],
+        timeout_us: int,
+    ) -> None:
+        """Bind the parts."""
+        self.request_id = request_id
+        self.signature = signature
+        self.payload = payload
+        self.outputs = outputs
+        self.timeout_us = timeout_us
+
+
+class RestCodec:
+    """Reads and writes the bodies of one model."""
+
+    def __init__(self, spec: ModelSpec) -> None:
+        """Begin with no shape seen."""
+        self.spec = spec
+        self._inputs = {tensor.name: tensor for tensor in spec.inputs}
+        self._signatures: dict[object, Signature] = {}
+
+    def decode(self, body: bytes, json_size: int | None, version: str = "") -> RestRequest:
+        """Read a request's body.
+
+        Args:
+            body: The whole of it, unpacked.
+            json_size: Bytes of JSON at its beginning; None for all, 0 for none.
+            version: Of the model, as the path names it; empty where it names none.
+
+        Raises:
+            BadRequest: It cannot be read, or does not fit the model.
+            TooLarge: A tensor has more elements than any may have.
+        """
+        if json_size == 0:
+            return self._decode_raw(body, version)
+        fields = _read_json(body, json_size)
+        request_id = fields.get("id")
+        if request_id is not None and not isinstance(request_id, str):
+            raise BadRequest(f"id must be a string, got {shown(request_id)}")
+        parameters = parameters_of(fields, "the request")
+        binary = flag_of(parameters, "binary_data_output", "the request", default=False)
+        names, outputs = outputs_of(fields.get("outputs"), self.spec, binary=binary)
+        rest = None if json_size is None else memoryview(body)[json_size:]
+        layouts, parts = self._read_inputs(fields.get("inputs"), rest)
+        signature = self._signature(layouts, names, version)
+        payload = b"".join([parts[tensor.name] for tensor in self.spec.inputs])
+        return RestRequest(request_id, signature, payload, outputs, timeout_of(parameters))
+
+    def encode(self, request: RestRequest, result: Result) -> tuple[bytes, int | None]:
+        """Write an answer's body.
+
+        Returns:
+            The body, and the length of its JSON where binary tensors follow it, else None.
+
+        Raises:
+            NotFinite: An output asked for in JSON holds NaN or infinity.
+            ModelFailed: The type of one has no JSON form.
+        """
+        return write_answer(self.spec, request.request_id, request.outputs, result)
+
+    def _decode_raw(self, body: bytes, version: str) -> RestRequest:
+        """The body is the only input's bytes; what its shape leaves open follows from their number."""
+        if len(self.spec.inputs) != 1:
+            raise BadRequest(
+                f"model {self.spec.name} takes {len(self.spec.inputs)} inputs, and a body without JSON "
+                "is one; send JSON that names them"
+            )
+        (tensor,) = self.spec.inputs
+        open_dims = [dim for dim in tensor.shape if not isinstance(dim, int)]
+        known = count_elements(tuple(dim for dim in tensor.shape if isinstance(dim, int))) * tensor.dtype.size
+        if not known or len(open_dims) > 1 or len(body) % known or (not open_dims and len(body) != known):
+            raise BadRequest(
+                f"input {tensor.name} has shape {describe_shape(tensor.shape)} and type {tensor.dtype.name}, "
+                f"which {len(body)} bytes without JSON do not tell; send JSON with the shape"
+            )
+        shape = tuple(dim if isinstance(dim, int) else len(body) // known for dim in tensor.shape)
+        signature = self._signature([TensorLayout(tensor.name, tensor.dtype, shape)], (), version)
+        return RestRequest(None, signature, body, (AskedOutput(True, 0),) * len(self.spec.outputs), 0)
+
+    def _read_inputs(
+        self, value: object, rest: memoryview | None
+    ) -> tuple[list[TensorLayout], dict[str, bytes]]:
+        if not isinstance(value, list):
+            what = "is missing" if value is None else f"must be a list, got {shown(value)}"
+            raise BadRequest(f"inputs {what}: send {_EXAMPLE}")
+        layouts: dict[str, TensorLayout] = {}
+        parts: dict[str, bytes] = {}
+        position = 0
+        for number, fields in enumerate(value):
+            tensor = self._tensor(fields, number)
+            if tensor.name in layouts:
+                raise BadRequest(f"input {tensor.name} is given twice")
+            layout = layouts[tensor.name] = _layout(tensor, cast("Fields", fields))
+            size = _binary_size(cast("Fields", fields), layout, rest)
+            if size is None:
+                parts[tensor.name] = pack_data(tensor, layout.shape, fields.get("data"))
+            else:
+                assert rest is not None
+                parts[tensor.name] = bytes(rest[position : position + size])
+                position += size
+                if position > len(rest):
+                    raise BadRequest(
+                        f"input {tensor.name} has {size} bytes behind the JSON, but the body ends "
+                        f"{position - len(rest)} bytes too soon"
+                    )
+        if rest is not None and position != len(rest):
+            raise BadRequest(f"{len(rest) - position} bytes behind the JSON belong to no input")
+        missing = [name for name in self._inputs if name not in layouts]
+        if missing:
+            raise BadRequest(
+                f"model {self.spec.name} takes the inputs {list(self._inputs)}, {missing} are missing"
+            )
+        return [layouts[name] for name in self._inputs], parts
+
+    def _tensor(self, fields: object, number: int) -> TensorSpec:
+        if not isinstance(fields, dict) or not isinstance(name := fields.get("name"), str):
+            raise BadRequest(f"inputs[{number}] must be an object with a name: send {_EXAMPLE}")
+        tensor = self._inputs.get(name)
+        if tensor is None:
+            raise BadRequest(f"model {self.spec.name} takes the inputs {list(self._inputs)}, not {name!r}")
+        return tensor
+
+    def _signature(self, layouts: list[TensorLayout], outputs: tuple[str, ...], version: str) -> Signature:
+        """The one object for all requests of this shape, checked when it is made."""
+        key = (tuple([layout.shape for layout in layouts]), outputs, version)
+        known = self._signatures.get(key)
+        if known is None:
+            known = Signature(self.spec.name, version, tuple(layouts), outputs)
+            check(self.spec, known)
+            if not self.spec.inputs[0].has_batch_axis:
+                known.rows = 1
+            if len(self._signatures) >= _KNOWN_MAX:
+                self._signatures.clear()
+            self._signatures[key] = known
+        return known
+
+
+def _read_json(body: bytes, json_size: int | None) -> Fields:
+    if json_size is not None and json_size > len(body):
+        raise BadRequest(
+            f"Inference-Header-Content-Length is {json_size}, but the body has {len(body)} bytes"
+        )
+    try:
+        value = orjson.loads(body if json_size is None else memoryview(body)[:json_size])
+    except orjson.JSONDecodeError as cause:
+        raise BadRequest(f"the body is not JSON: {cause}") from cause
+    if not isinstance(value, dict):
+        raise BadRequest(f"the body must be an object like {_EXAMPLE}, got {shown(value)}")
+    return cast("Fields", value)
+
+
+def _layout(tensor: TensorSpec, fields: Fields) -> TensorLayout:
+    """Type and shape as the request gives them.
+
+    Raises:
+        BadRequest: Another type than the model's, or no shape.
+        TooLarge: More elements than any tensor may have.
+    """
+    datatype, shape = fields.get("datatype"), fields.get("shape")
+    if datatype != tensor.dtype.name:
+        raise BadRequest(f"input {tensor.name} takes datatype {tensor.dtype.name}, got {shown(datatype)}")
+    if not isinstance(shape, list) or len(shape) > DIMENSIONS_MAX or not all(map(_is_size, shape)):
+        declared = describe_shape(tensor.shape)
+        raise BadRequest(
+            f"shape of input {tensor.name} must be a list of sizes that fits {declared}, got {shown(shape)}"
+        )
+    # A 0 must not hide the other sizes.
+    if count_elements(tuple(dim or 1 for dim in shape)) > TENSOR_ELEMENTS_MAX:
+        raise TooLarge(f"input {tensor.name} may have {TENSOR_ELEMENTS_MAX} elements at most")
+    return TensorLayout(tensor.name, tensor.dtype, tuple(shape))
+
+
+def _is_size(dim: object) -> bool:
+    return type(dim) is int and dim >= 0
+
+
+def _binary_size(fields: Fields, layout: TensorLayout, rest: memoryview | None) -> int | None:
+    """Bytes of this input behind the JSON; None where its data is in it."""
+    size = parameters_of(fields, f"input {layout.name}").get("binary_data_size")
+    if size is None:
+        return None
+    if "data" in fields:
+        raise BadRequest(f"input {layout.name} has both data and binary_data_size; send one of them")
+    if rest is None:
+        raise BadRequest(
+            f"input {layout.name} has binary_data_size, but the header Inference-Header-Content-Length, "
+            "which tells where the JSON ends, is missing"
+        )
+    if size != layout.byte_size or isinstance(size, bool):
+        raise BadRequest(
+            f"input {layout.name} of shape {describe_shape(layout.shape)} and type {layout.dtype.name} has "
+            f"{layout.byte_size} bytes, got binary_data_size {shown(size)}"
+        )
+    return layout.byte_size

@@ -1,0 +1,51 @@
+import json
+
+import numpy as np
+import pytest
+
+from ringserve.core.signature import Result, ResultLayout, TensorLayout
+from ringserve.core.tensor import DType, ModelSpec
+from ringserve.errors import ModelFailed
+from ringserve.wire.oip_answer import write_answer
+from ringserve.wire.oip_asked import AskedOutput
+
+NAME = 'onnx::Gemm_0 "quoted" \N{SNOWMAN}'
+SPEC = ModelSpec(NAME, "1", "d", (), (), True, 8, True, "cpu")
+
+
+def result(dtype: DType, shape: tuple[int, ...], raw: bytes) -> Result:
+    return Result(ResultLayout((TensorLayout(NAME, dtype, shape),)), raw)
+
+
+@pytest.mark.parametrize("request_id", [None, "", 'a "quoted" one'])
+def test_any_name_is_written_and_an_id_only_where_there_is_one(request_id: str | None) -> None:
+    body, size = write_answer(
+        SPEC, request_id, [AskedOutput(binary=False, top=0)], result(DType.INT8, (1,), b"\x05")
+    )
+    read = json.loads(body)
+    assert size is None
+    assert read["model_name"] == read["outputs"][0]["name"] == NAME
+    assert read.get("id") == request_id
+    assert ("id" in read) == (request_id is not None)
+
+
+def test_a_scalar_and_an_empty_tensor_are_answers_too() -> None:
+    for shape, raw in (((), b"\0\0\x80?"), ((0, 4), b"")):
+        body, size = write_answer(
+            SPEC, None, [AskedOutput(binary=True, top=0)], result(DType.FP32, shape, raw)
+        )
+        (output,) = json.loads(body[:size])["outputs"]
+        assert output["shape"] == list(shape)
+        assert output["parameters"] == {"binary_data_size": len(raw)}
+        assert body[size:] == raw
+
+
+def test_booleans_have_no_largest_classes() -> None:
+    with pytest.raises(ModelFailed, match="no largest classes"):
+        write_answer(SPEC, None, [AskedOutput(binary=False, top=1)], result(DType.BOOL, (1, 2), b"\1\0"))
+
+
+def test_unsigned_numbers_are_compared_as_numbers() -> None:
+    raw = np.array([[0, 255, 7]], "u1").tobytes()
+    body, _ = write_answer(SPEC, None, [AskedOutput(binary=False, top=2)], result(DType.UINT8, (1, 3), raw))
+    assert json.loads(body)["outputs"][0]["data"] == ["255.000000:1", "7.000000:2"]

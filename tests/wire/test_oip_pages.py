@@ -1,0 +1,62 @@
+import pytest
+
+from ringserve.core.tensor import DType, ModelSpec, TensorSpec
+from ringserve.wire.oip_pages import (
+    ModelStatistics,
+    index_row,
+    model_config,
+    model_metadata,
+    model_statistics,
+    server_metadata,
+)
+
+INPUTS = (TensorSpec("x", DType.FP32, ("n", 3, None)), TensorSpec("s", DType.BYTES, ("n",)))
+OUTPUTS = (TensorSpec("y", DType.INT64, ("n", 2)),)
+
+
+def spec(*, batching: bool) -> ModelSpec:
+    return ModelSpec("m", "1", "d", INPUTS, OUTPUTS, batching, 8 if batching else 1, batching, "cpu")
+
+
+@pytest.mark.parametrize(("batching", "dims"), [(True, [3, -1]), (False, [-1, 3, -1])])
+def test_metadata_and_config_agree(batching: bool, dims: list[int]) -> None:
+    metadata, config = model_metadata(spec(batching=batching)), model_config(spec(batching=batching))
+    assert metadata["inputs"] == [
+        {"name": "x", "datatype": "FP32", "shape": [-1, 3, -1]},
+        {"name": "s", "datatype": "BYTES", "shape": [-1]},
+    ]
+    assert config["max_batch_size"] == (8 if batching else 0)
+    assert config["input"] == [
+        {"name": "x", "data_type": "TYPE_FP32", "dims": dims},
+        {"name": "s", "data_type": "TYPE_STRING", "dims": dims[:-2] if not batching else []},
+    ]
+    assert config["response_cache"] == {"enable": batching}
+    assert ("dynamic_batching" in config) == batching
+
+
+def test_a_fixed_batch_of_a_model_that_does_not_batch_stays_in_its_shape() -> None:
+    fixed = ModelSpec("m", "1", "d", (TensorSpec("x", DType.FP32, (1, 4)),), OUTPUTS, False, 1, True, "cpu")
+    assert model_metadata(fixed)["inputs"] == [{"name": "x", "datatype": "FP32", "shape": [1, 4]}]
+
+
+def test_statistics_are_in_nanoseconds() -> None:
+    counted = ModelStatistics(
+        answered=5, total_s=1.5, failed=2, hits=3, misses=4, rows=20, runs=6, queue_s=0.5, run_s=0.25
+    )
+    page = model_statistics(spec(batching=True), counted)
+    assert (page["inference_count"], page["execution_count"]) == (20, 6)
+    phases = page["inference_stats"]
+    assert isinstance(phases, dict)
+    assert phases["success"] == {"count": 5, "ns": 1_500_000_000}
+    assert phases["fail"]["count"] == 2
+    assert phases["queue"]["ns"] == 500_000_000
+    assert phases["compute_infer"] == {"count": 6, "ns": 250_000_000}
+    assert (phases["cache_hit"]["count"], phases["cache_miss"]["count"]) == (3, 4)
+
+
+def test_the_server_names_itself_and_what_works() -> None:
+    page = server_metadata("1.2")
+    assert (page["name"], page["version"]) == ("ringserve", "1.2")
+    assert isinstance(page["extensions"], list)
+    assert "binary_tensor_data" in page["extensions"]
+    assert index_row(spec(batching=True)) == {"name": "m", "version": "1", "state": "READY", "reason": ""}
