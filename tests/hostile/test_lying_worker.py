@@ -19,6 +19,7 @@ from tests.integration.servers import Server, Servers, until
 
 UPGRADED = b"HTTP/1.1 101 Switching Protocols\r\nconnection: Upgrade\r\nupgrade: ringserve-link\r\n\r\n"
 LAYOUT = b'[[["probabilities","FP32",[1,10]]]]'
+STRINGS = b'[[["probabilities","BYTES",[2]]]]'
 DEPTH = struct.pack("<I", 0)
 
 
@@ -31,6 +32,8 @@ def answer(number: int, layout: bytes, payload: bytes, status: int = 0) -> bytes
 LIES: dict[str, Callable[[int], bytes]] = {
     "fewer bytes than its layout says": lambda number: answer(number, LAYOUT, bytes(39)),
     "more bytes than its layout says": lambda number: answer(number, LAYOUT, bytes(41)),
+    "fewer strings than its layout says": lambda number: answer(number, STRINGS, bytes(4)),
+    "more strings than its layout says": lambda number: answer(number, STRINGS, bytes(12)),
     "a layout without outputs": lambda number: answer(number, b"[[]]", b""),
     "a layout that is none": lambda number: answer(number, b"\xff" * 50, b""),
     "a deep layout": lambda number: answer(number, b"[" * 60_000, b""),

@@ -7,6 +7,7 @@ import logging
 from time import monotonic
 from typing import TYPE_CHECKING, Any, cast
 
+from ringserve.core.byte_strings import find_ends
 from ringserve.core.signature import Result, ResultLayout
 from ringserve.limits import FRAME_BYTES_MAX
 from ringserve.net.link_opening import NotReady, Opening, Unanswered, complaint_of
@@ -163,8 +164,8 @@ class LinkClient(asyncio.Protocol):
                 router.refused(index, call_id, records.error_of(record), now)
                 continue
             layout = known.get(encoded) or self._layout(encoded)
-            if len(payload) != layout.payload_size >= 0:
-                raise LinkError(f"an answer has {len(payload)} bytes for {layout.payload_size}")
+            if len(payload) != layout.payload_size:
+                _check_strings(layout, payload)
             router.answered(index, call_id, Result(layout, payload), status == records.CACHED, time_us, now)
 
     def _layout(self, encoded: bytes) -> ResultLayout:
@@ -175,6 +176,15 @@ class LinkClient(asyncio.Protocol):
         if len(self._layouts) < LAYOUTS_MAX:
             self._layouts[encoded] = layout
         return layout
+
+
+def _check_strings(layout: ResultLayout, payload: bytes) -> None:
+    if layout.payload_size >= 0:
+        raise LinkError(f"an answer has {len(payload)} bytes for {layout.payload_size}")
+    try:
+        find_ends(layout.outputs, payload)
+    except ValueError as error:
+        raise LinkError(f"an answer's tensors cannot be read: {error}") from error
 
 
 def split_address(address: str) -> tuple[str, int]:

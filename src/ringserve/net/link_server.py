@@ -7,6 +7,7 @@ import logging
 from time import monotonic
 from typing import TYPE_CHECKING, cast
 
+from ringserve.core.byte_strings import find_ends
 from ringserve.core.call import Call
 from ringserve.errors import BadRequest, ServeError
 from ringserve.limits import FRAME_BYTES_MAX, PROOF_TIMEOUT_S
@@ -18,7 +19,7 @@ if TYPE_CHECKING:
     from typing import Protocol
 
     from ringserve.core.node import Node
-    from ringserve.core.signature import Result
+    from ringserve.core.signature import Result, Signature
     from ringserve.core.signatures import Signatures
     from ringserve.net.fleet_secret import Challenge
 
@@ -228,7 +229,7 @@ class LinkServer(asyncio.Protocol):
             raise LinkError(f"{len(self.calls)} requests are twice what the gateway was granted")
         try:
             signature = self._host.signatures.find(encoded)
-            _check_size(signature.payload_size, len(payload))
+            _check_size(signature, payload)
         except BadRequest as error:
             self.put(records.error_record(call_id, error))
             return
@@ -239,6 +240,12 @@ class LinkServer(asyncio.Protocol):
         self._host.submit(call, monotonic())
 
 
-def _check_size(expected: int, got: int) -> None:
+def _check_size(signature: Signature, payload: bytes) -> None:
+    expected, got = signature.payload_size, len(payload)
     if expected != got:
-        raise BadRequest(f"expected {expected} bytes of tensors, got {got}")
+        if expected >= 0:
+            raise BadRequest(f"expected {expected} bytes of tensors, got {got}")
+        try:
+            find_ends(signature.inputs, payload)
+        except ValueError as error:
+            raise BadRequest(f"the request's tensors cannot be read: {error}") from None
