@@ -5,7 +5,6 @@ import pytest
 
 from ringserve.core.signature import Result, ResultLayout, TensorLayout
 from ringserve.core.tensor import DType, ModelSpec
-from ringserve.errors import ModelFailed
 from ringserve.wire.oip_answer import write_answer
 from ringserve.wire.oip_asked import AskedOutput
 
@@ -40,12 +39,7 @@ def test_a_scalar_and_an_empty_tensor_are_answers_too() -> None:
         assert body[size:] == raw
 
 
-def test_booleans_have_no_largest_classes() -> None:
-    with pytest.raises(ModelFailed, match="no largest classes"):
-        write_answer(SPEC, None, [AskedOutput(binary=False, top=1)], result(DType.BOOL, (1, 2), b"\1\0"))
-
-
 def test_unsigned_numbers_are_compared_as_numbers() -> None:
     raw = np.array([[0, 255, 7]], "u1").tobytes()
     body, _ = write_answer(SPEC, None, [AskedOutput(binary=False, top=2)], result(DType.UINT8, (1, 3), raw))
-    assert json.loads(body)["outputs"][0]["data"] == ["255.000000:1", "7.000000:2"]
+    assert json.loads(body)["outputs"][0]["data"] == ["255:1", "7:2"]

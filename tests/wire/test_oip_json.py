@@ -1,8 +1,10 @@
+import json
+
 import pytest
 
 from ringserve.core.signature import TensorLayout
 from ringserve.core.tensor import DType, TensorSpec
-from ringserve.errors import BadRequest
+from ringserve.errors import BadRequest, ModelFailed
 from ringserve.wire.oip_json import pack_data, write_data
 
 
@@ -41,3 +43,21 @@ def test_the_largest_integers_are_exact_both_ways() -> None:
 def test_a_scalar_and_an_empty_tensor_have_data_too() -> None:
     assert pack_data(of(DType.INT8), (), [5]) == b"\5"
     assert pack_data(of(DType.INT8), (0, 3), []) == b""
+
+
+def test_strings_are_utf_8_both_ways() -> None:
+    texts = ["", "plain", "\N{SNOWMAN}", "\0"]
+    raw = pack_data(of(DType.BYTES), (2, 2), [texts[:2], texts[2:]])
+    assert raw == pack_data(of(DType.BYTES), (2, 2), list(texts))
+    assert raw.startswith(b"\0\0\0\0\5\0\0\0plain\3\0\0\0")
+    assert json.loads(write_data(TensorLayout("x", DType.BYTES, (4,)), raw)) == texts
+
+
+def test_only_a_string_is_one() -> None:
+    with pytest.raises(BadRequest, match=r"data of input x\[0\] must be a string, got 5"):
+        pack_data(of(DType.BYTES), (1,), [5])
+
+
+def test_bytes_that_are_no_text_are_not_written_as_json() -> None:
+    with pytest.raises(ModelFailed, match="no UTF-8"):
+        write_data(TensorLayout("x", DType.BYTES, (1,)), b"\1\0\0\0\xff")

@@ -1,62 +1,34 @@
-"""Bodies of `/v2/models/{model}/infer`, read and written, held against numpy."""
+"""Bodies of `/v2/models/{model}/infer`, read, held against numpy."""
 
 from __future__ import annotations
 
 import json
 import struct
-from collections.abc import Mapping, Sequence
 from typing import Any
 
 import numpy as np
-import numpy.typing as npt
 import pytest
 from hypothesis import given
 from hypothesis import strategies as st
-from hypothesis.extra import numpy as hnp
 
 from ringserve.core.signature import Result, ResultLayout, TensorLayout
-from ringserve.core.tensor import Dim, DType, ModelSpec, TensorSpec
-from ringserve.errors import BadRequest, ModelFailed, NotFinite, TooLarge
+from ringserve.core.tensor import DType
+from ringserve.errors import BadRequest, TooLarge
 from ringserve.wire.oip_asked import AskedOutput
 from ringserve.wire.oip_rest import RestCodec
-
-Array = npt.NDArray[np.generic]
-NUMBERS = [dtype for dtype in DType if dtype.numpy is not None]
-IN_JSON: list[DType] = [dtype for dtype in NUMBERS if dtype is not DType.FP16]
-
-
-def tensor(name: str, dtype: DType, *shape: Dim) -> TensorSpec:
-    return TensorSpec(name, dtype, shape)
-
-
-def model(
-    *inputs: TensorSpec, outputs: tuple[TensorSpec, ...] = (), batching: bool = True, name: str = "m"
-) -> ModelSpec:
-    outputs = outputs or (tensor("y", DType.FP32, "n", 2),)
-    return ModelSpec(name, "1", "d", inputs, outputs, batching, 8 if batching else 1, True, "cpu")
-
-
-TWO = model(tensor("a/b", DType.FP32, "n", 2), tensor("ids", DType.INT64, "n", None))
-ONE = model(tensor("x", DType.FP32, "n", 2))
-
-
-def given_input(name: str, array: Array, dtype: DType, **more: object) -> dict[str, object]:
-    return {"name": name, "datatype": dtype.name, "shape": list(array.shape), **more}
-
-
-def body_of(*inputs: Mapping[str, object], behind: bytes = b"", **fields: Any) -> tuple[bytes, int]:  # noqa: ANN401 - JSON
-    head = json.dumps({"inputs": list(inputs), **fields}).encode()
-    return head + behind, len(head)
-
-
-@st.composite
-def arrays(draw: st.DrawFn, dtypes: Sequence[DType]) -> tuple[DType, Array]:
-    dtype = draw(st.sampled_from(dtypes))
-    shape = draw(hnp.array_shapes(min_dims=1, max_dims=3, min_side=1, max_side=4))
-    assert dtype.numpy is not None
-    elements = hnp.from_dtype(dtype.numpy, allow_nan=False, allow_infinity=False)
-    array: Array = draw(hnp.arrays(dtype.numpy, shape, elements=elements))
-    return dtype, array
+from tests.wire.oip_bodies import (
+    GOOD,
+    IN_JSON,
+    NUMBERS,
+    ONE,
+    TWO,
+    Array,
+    arrays,
+    body_of,
+    given_input,
+    model,
+    tensor,
+)
 
 
 @given(arrays(IN_JSON), st.booleans(), st.text(min_size=1))
@@ -139,7 +111,6 @@ def test_all_outputs_by_name_are_the_same_request_as_none() -> None:
     assert [one.binary for one in asked(parameters={"binary_data_output": True}).outputs] == [True, True]
 
 
-GOOD = {"name": "x", "datatype": "FP32", "shape": [1, 2], "data": [1, 2]}
 WRONG: dict[str, tuple[object, str]] = {
     "no object": ([], "the body must be an object"),
     "no inputs": ({}, "inputs is missing"),
@@ -148,7 +119,7 @@ WRONG: dict[str, tuple[object, str]] = {
     "no name": ({"inputs": [{"shape": [1]}]}, r"inputs\[0\] must be an object with a name"),
     "an unknown input": ({"inputs": [GOOD | {"name": "q"}]}, r"takes the inputs \['x'\], not 'q'"),
     "an input twice": ({"inputs": [GOOD, GOOD]}, "input x is given twice"),
-    "an input missing": ({"inputs": []}, r"\['x'\] are missing"),
+    "an input missing": ({"inputs": []}, r"inputs \['x'\]; \['x'\] are missing"),
     "another type": (
         {"inputs": [GOOD | {"datatype": "INT64"}]},
         "takes datatype FP32, got the string 'INT64'",
@@ -259,94 +230,67 @@ def test_other_wrongs_around_the_json_are_refused() -> None:
 
 def test_half_floats_travel_as_bytes_only() -> None:
     codec = RestCodec(model(tensor("h", DType.FP16, "n"), outputs=(tensor("y", DType.FP16, "n"),)))
+    binary: dict[str, Any] = {"parameters": {"binary_data_output": True}}
     h = {"name": "h", "datatype": "FP16", "shape": [2]}
     with pytest.raises(BadRequest, match="type FP16, which JSON cannot carry; send it as a binary tensor"):
-        codec.decode(body_of({**h, "data": [1, 2]})[0], None)
-    request = codec.decode(*body_of({**h, "parameters": {"binary_data_size": 4}}, behind=b"abcd"))
+        codec.decode(body_of({**h, "data": [1, 2]}, **binary)[0], None)
+    body, size = body_of({**h, "parameters": {"binary_data_size": 4}}, behind=b"abcd", **binary)
+    request = codec.decode(body, size)
     result = Result(ResultLayout((TensorLayout("y", DType.FP16, (2,)),)), b"abcd")
-    with pytest.raises(
-        ModelFailed, match="type FP16, which JSON cannot carry; ask for it as a binary tensor"
-    ):
-        codec.encode(request, result)
+    assert codec.encode(request, result)[0].endswith(b"abcd")
 
 
-def answer(
-    array: Array, dtype: DType, asked: dict[str, object], *, batching: bool = True
-) -> tuple[Any, bytes]:
-    """What a client reads: the JSON of its only output, and the bytes behind it."""
-    out = tensor("y", dtype, *[None] * array.ndim)
-    codec = RestCodec(model(tensor("x", DType.FP32, "n", 2), outputs=(out,), batching=batching))
-    x = given_input("x", np.zeros((1, 2)), DType.FP32, data=[0, 0])
-    request = codec.decode(body_of(x, id="r", outputs=[{"name": "y", "parameters": asked}])[0], None)
-    result = Result(ResultLayout((TensorLayout("y", dtype, array.shape),)), array.tobytes())
-    body, size = codec.encode(request, result)
-    read = json.loads(body[:size])
-    assert (read["model_name"], read["model_version"], read["id"]) == ("m", "1", "r")
-    (output,) = read["outputs"]
-    assert output["name"] == "y"
-    assert (size is not None) == bool(asked.get("binary_data"))
-    return output, b"" if size is None else body[size:]
-
-
-@given(arrays(IN_JSON))
-def test_an_output_in_json_is_flat_and_exact(case: tuple[DType, Array]) -> None:
-    dtype, array = case
-    output, _ = answer(array, dtype, {})
-    assert (output["datatype"], output["shape"]) == (dtype.name, list(array.shape))
-    assert np.array(output["data"], dtype.numpy).tobytes() == array.tobytes()
-
-
-@given(arrays(NUMBERS))
-def test_a_binary_output_has_its_size_and_no_other_parameter(case: tuple[DType, Array]) -> None:
-    dtype, array = case
-    output, behind = answer(array, dtype, {"binary_data": True})
-    assert output["parameters"] == {"binary_data_size": array.nbytes}
-    assert "data" not in output
-    assert behind == array.tobytes()
-
-
-def test_no_number_has_no_json_but_has_bytes() -> None:
-    array = np.array([np.nan, np.inf], "<f4")
-    with pytest.raises(NotFinite, match="binary_data: true"):
-        answer(array, DType.FP32, {})
-    assert answer(array, DType.FP32, {"binary_data": True})[1] == array.tobytes()
-
-
-def test_the_largest_classes_of_each_row_are_named() -> None:
-    array = np.array([[0.5, 2, 1], [7, 7, -1]], "<f4")
-    output, _ = answer(array, DType.FP32, {"classification": 2})
-    assert (output["datatype"], output["shape"]) == ("BYTES", [2, 2])
-    assert output["data"] == ["2.000000:1", "1.000000:2", "7.000000:0", "7.000000:1"]
-    output, behind = answer(array, DType.FP32, {"classification": 9, "binary_data": True}, batching=False)
-    assert output["shape"] == [6]
-    assert behind.startswith(struct.pack("<I", 10) + b"7.000000:3")
-    output, _ = answer(np.zeros((0, 3), "<f4"), DType.FP32, {"classification": 2})
-    assert (output["shape"], output["data"]) == ([0, 2], [])
-
-
-def test_outputs_stand_in_the_order_asked_with_their_bytes_behind() -> None:
-    outputs = (tensor("y", DType.FP32, "n"), tensor("z", DType.INT64, "n"), tensor("w", DType.BOOL, "n"))
+def test_a_form_that_an_output_cannot_have_is_refused_before_the_run() -> None:
+    outputs = (tensor("h", DType.FP16, "n"), tensor("b", DType.BOOL, "n"))
     codec = RestCodec(model(tensor("x", DType.FP32, "n", 2), outputs=outputs))
-    asked = [
-        {"name": "z", "parameters": {"binary_data": True}},
-        {"name": "w", "parameters": {"binary_data": False}},
-        {"name": "y"},
-    ]
-    body, _ = body_of(GOOD, outputs=asked, parameters={"binary_data_output": True, "else": 1})
-    request = codec.decode(body, None)
-    layout = ResultLayout(
-        (
-            TensorLayout("z", DType.INT64, (1,)),
-            TensorLayout("w", DType.BOOL, (1,)),
-            TensorLayout("y", DType.FP32, (1,)),
-        )
+    classes = {"name": "b", "parameters": {"classification": 1}}
+    cases: tuple[tuple[dict[str, Any], str], ...] = (
+        ({}, "output h has type FP16, which JSON cannot carry; ask for it as a binary tensor"),
+        ({"outputs": [classes]}, "output b has type BOOL, which has no largest classes"),
     )
-    z, w, y = struct.pack("<q", 5), b"\x01", struct.pack("<f", 2)
-    written, size = codec.encode(request, Result(layout, z + w + y))
-    assert written[size:] == z + y
-    assert json.loads(written[:size])["outputs"][1] == {
-        "name": "w",
-        "datatype": "BOOL",
-        "shape": [1],
-        "data": [True],
-    }
+    for fields, sentence in cases:
+        with pytest.raises(BadRequest, match=sentence):
+            codec.decode(body_of(GOOD, **fields)[0], None)
+
+
+def test_a_name_without_end_makes_a_short_sentence() -> None:
+    for fields in (
+        {"inputs": [GOOD | {"name": "q" * 100_000}]},
+        {"inputs": [GOOD], "outputs": [{"name": "q" * 100_000}]},
+    ):
+        with pytest.raises(BadRequest) as refusal:
+            RestCodec(ONE).decode(json.dumps(fields).encode(), None)
+        assert len(refusal.value.message) < 300
+
+
+def test_bytes_that_are_no_booleans_are_refused() -> None:
+    codec = RestCodec(model(tensor("x", DType.BOOL, "n")))
+    x = {"name": "x", "datatype": "BOOL", "shape": [2], "parameters": {"binary_data_size": 2}}
+    assert codec.decode(*body_of(x, behind=b"\1\0")).payload == b"\1\0"
+    for body, size in (body_of(x, behind=b"\1\2"), (b"\1\2", 0)):
+        with pytest.raises(BadRequest, match="whose bytes are 0 or 1"):
+            codec.decode(body, size)
+
+
+def test_strings_are_framed_by_their_lengths() -> None:
+    codec = RestCodec(model(tensor("s", DType.BYTES, "n"), tensor("x", DType.FP32, "n", 2)))
+    raw = b"\1\0\0\0a\0\0\0\0"
+    s = {"name": "s", "datatype": "BYTES", "shape": [2], "parameters": {"binary_data_size": len(raw)}}
+    x = {"name": "x", "datatype": "FP32", "shape": [2, 2], "data": [1, 2, 3, 4]}
+    request = codec.decode(*body_of(s, x, behind=raw))
+    assert request.payload == raw + struct.pack("<4f", 1, 2, 3, 4)
+    assert (
+        request.payload
+        == codec.decode(body_of({**s, "parameters": {}, "data": ["a", ""]}, x)[0], None).payload
+    )
+    for wrong in (raw[:-1] + b"\1", b"\2" + raw[1:], bytes(9)):
+        with pytest.raises(
+            BadRequest, match=r"input s: (tensor s of type BYTES is framed wrongly|.* after the last)"
+        ):
+            codec.decode(*body_of(s, x, behind=wrong))
+
+
+def test_shared_memory_is_refused_by_name() -> None:
+    x = {"name": "x", "datatype": "FP32", "shape": [1, 2], "parameters": {"shared_memory_region": "r"}}
+    with pytest.raises(BadRequest, match="names shared memory"):
+        RestCodec(ONE).decode(body_of(x)[0], None)

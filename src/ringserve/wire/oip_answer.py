@@ -2,12 +2,12 @@
 
 from __future__ import annotations
 
-from struct import pack
 from typing import TYPE_CHECKING
 
 import numpy as np
 import orjson
 
+from ringserve.core.byte_strings import find_ends, join
 from ringserve.core.tensor import count_elements
 from ringserve.errors import ModelFailed
 from ringserve.wire.oip_json import write_data
@@ -52,9 +52,9 @@ def _pieces(result: Result) -> Iterator[tuple[TensorLayout, bytes]]:
         yield layouts[0], payload
         return
     start = 0
-    for layout in layouts:
-        yield layout, payload[start : start + layout.byte_size]
-        start += layout.byte_size
+    for layout, end in zip(layouts, find_ends(layouts, payload), strict=True):
+        yield layout, payload[start:end]
+        start = end
 
 
 def _output(
@@ -64,8 +64,8 @@ def _output(
     strings: list[str] = []
     if asked.top:
         datatype = "BYTES"
-        shape, strings = _classes(spec, layout, raw, asked.top)
-        raw = b"".join([pack("<I", len(text)) + text.encode() for text in strings])
+        shape, strings = classes_of(spec, layout, raw, asked.top)
+        raw = join([text.encode() for text in strings])
     if asked.binary:
         behind.append(raw)
         form = b'"parameters":{"binary_data_size":%d}' % len(raw)
@@ -79,19 +79,20 @@ def _output(
     )
 
 
-def _classes(
+def classes_of(
     spec: ModelSpec, layout: TensorLayout, raw: bytes, top: int
 ) -> tuple[tuple[int, ...], list[str]]:
     """The largest `top` numbers of each row as "value:index", and the shape of these strings."""
     kind = layout.dtype.numpy
-    if kind is None or kind.kind == "b":
+    if kind is None:
         raise ModelFailed(f"output {layout.name} has type {layout.dtype.name}, which has no largest classes")
     numbers = np.frombuffer(raw, kind)
-    batched = spec.batching and len(layout.shape) > 1
+    batched = spec.batching and len(layout.shape) > 0
     rows = numbers.reshape(layout.shape[0], count_elements(layout.shape[1:])) if batched else numbers[None]
-    count = min(top, rows.shape[1])
-    best = np.argsort(-rows.astype(np.float64), axis=1, kind="stable")[:, :count]
-    strings = [
-        f"{float(row[place]):f}:{place}" for row, places in zip(rows, best, strict=True) for place in places
-    ]
+    width = rows.shape[1]
+    count = min(top, width)
+    # Sorted from the other end, so that of equal numbers the first comes first and nothing need be negated.
+    best = width - 1 - np.argsort(rows[:, ::-1], axis=1, kind="stable")[:, ::-1][:, :count]
+    write = str if layout.dtype.is_integer else "{:f}".format
+    strings = [f"{write(row[at])}:{at}" for row, places in zip(rows, best, strict=True) for at in places]
     return ((layout.shape[0], count) if batched else (count,)), strings

@@ -6,11 +6,16 @@ from typing import TYPE_CHECKING, NamedTuple, cast
 
 from ringserve.errors import BadRequest
 from ringserve.wire.nested import shown
+from ringserve.wire.oip_json import has_json_form
 
 if TYPE_CHECKING:
+    from collections.abc import Sequence
+
     from ringserve.core.tensor import ModelSpec
 
 TIMEOUT_US_MAX = 86_400_000_000
+_NAME_SHOWN_MAX = 100
+_NAMES_SHOWN_MAX = 20
 Fields = dict[str, object]
 
 
@@ -77,11 +82,11 @@ def outputs_of(
     Raises:
         BadRequest: They are no such list, or name what the model does not give.
     """
+    known = [tensor.name for tensor in spec.outputs]
     if value is None or value == []:
-        return (), (AskedOutput(binary, 0),) * len(spec.outputs)
+        return (), _checked(spec, known, [AskedOutput(binary, 0)] * len(known))
     if not isinstance(value, list):
         raise BadRequest(f"outputs must be a list, got {shown(value)}")
-    known = [tensor.name for tensor in spec.outputs]
     names: list[str] = []
     asked: list[AskedOutput] = []
     for position, fields in enumerate(value):
@@ -90,16 +95,41 @@ def outputs_of(
                 f'outputs[{position}] must be an object with a name, such as {{"name": "{known[0]}"}}'
             )
         name = fields["name"]
-        if name not in known or name in names:
-            twice = (
-                "is asked for twice"
-                if name in known
-                else f"is none of model {spec.name}, which gives {known}"
+        if name not in known:
+            raise BadRequest(
+                f"output {named(name)} is none of model {spec.name}, which gives {listed(known)}"
             )
-            raise BadRequest(f"output {name} {twice}")
+        if name in names:
+            raise BadRequest(f"output {name} is asked for twice")
         names.append(name)
         asked.append(_asked(fields, f"output {name}", binary=binary))
-    return (() if names == known else tuple(names)), tuple(asked)
+    return (() if names == known else tuple(names)), _checked(spec, names, asked)
+
+
+def named(name: str) -> str:
+    """A name that a caller made up, in a sentence: a long one is cut."""
+    return repr(name[:_NAME_SHOWN_MAX])
+
+
+def listed(names: Sequence[str]) -> str:
+    """The names there are, in a sentence: of many the first ones."""
+    more = f" and {len(names) - _NAMES_SHOWN_MAX} more" if len(names) > _NAMES_SHOWN_MAX else ""
+    return f"{[name[:_NAME_SHOWN_MAX] for name in names[:_NAMES_SHOWN_MAX]]}{more}"
+
+
+def _checked(spec: ModelSpec, names: Sequence[str], asked: Sequence[AskedOutput]) -> tuple[AskedOutput, ...]:
+    """Refuse a form that an output cannot have before anything is run for it."""
+    types = {tensor.name: tensor.dtype for tensor in spec.outputs}
+    for name, one in zip(names, asked, strict=True):
+        dtype = types[name]
+        if one.top and not (dtype.is_float or dtype.is_integer):
+            raise BadRequest(f"output {name} has type {dtype.name}, which has no largest classes")
+        if not (one.binary or one.top or has_json_form(dtype)):
+            raise BadRequest(
+                f"output {name} has type {dtype.name}, which JSON cannot carry; "
+                "ask for it as a binary tensor (binary_data: true)"
+            )
+    return tuple(asked)
 
 
 def _asked(fields: Fields, what: str, *, binary: bool) -> AskedOutput:

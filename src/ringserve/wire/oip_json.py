@@ -11,6 +11,7 @@ from typing import TYPE_CHECKING, cast
 import numpy as np
 import orjson
 
+from ringserve.core.byte_strings import join, split
 from ringserve.core.tensor import DType, count_elements, describe_shape
 from ringserve.errors import BadRequest, ModelFailed, NotFinite
 from ringserve.wire.nested import flatten, pack_numbers, shown
@@ -33,7 +34,7 @@ def pack_data(tensor: TensorSpec, shape: tuple[int, ...], data: object) -> bytes
     """
     name, dtype = tensor.name, tensor.dtype
     field = f"data of input {name}"
-    if not _has_json_form(dtype):
+    if not has_json_form(dtype):
         raise BadRequest(
             f"input {name} has type {dtype.name}, which JSON cannot carry; send it as a binary tensor"
         )
@@ -45,6 +46,8 @@ def pack_data(tensor: TensorSpec, shape: tuple[int, ...], data: object) -> bytes
         parts = "lists" if nested else "elements"
         rule = f"data must have {expected} {parts}, got {len(data)}"
         raise BadRequest(f"input {name} has shape {describe_shape(shape)}: {rule}")
+    if dtype is DType.BYTES:
+        return _pack_strings(flatten(tensor, shape, data, field) if nested else data, field)
     if dtype is DType.BOOL:
         return _pack_booleans(flatten(tensor, shape, data, field) if nested else data, field)
     if not nested and bool not in set(map(type, data)):
@@ -62,8 +65,10 @@ def write_data(layout: TensorLayout, raw: bytes) -> bytes:
         NotFinite: It holds NaN or infinity.
         ModelFailed: Its type has no JSON form.
     """
+    if layout.dtype is DType.BYTES:
+        return _write_strings(layout, raw)
     kind = layout.dtype.numpy
-    if kind is None or not _has_json_form(layout.dtype):
+    if kind is None or not has_json_form(layout.dtype):
         raise ModelFailed(
             f"output {layout.name} has type {layout.dtype.name}, which JSON cannot carry; "
             "ask for it as a binary tensor (binary_data: true)"
@@ -78,8 +83,19 @@ def write_data(layout: TensorLayout, raw: bytes) -> bytes:
     return text
 
 
-def _has_json_form(dtype: DType) -> bool:
-    return dtype is DType.BOOL or (bool(dtype.code) and dtype is not DType.FP16)
+def check_booleans(name: str, raw: bytes) -> None:
+    """Hold the bytes of a boolean input, which come from anybody, to 0 and 1.
+
+    Raises:
+        BadRequest: There is another.
+    """
+    if raw and np.frombuffer(raw, np.uint8).max() > 1:
+        raise BadRequest(f"input {name} is of booleans, whose bytes are 0 or 1, and has others")
+
+
+def has_json_form(dtype: DType) -> bool:
+    """Whether a tensor of this type can be sent as JSON."""
+    return dtype in (DType.BOOL, DType.BYTES) or (bool(dtype.code) and dtype is not DType.FP16)
 
 
 def _pack_booleans(flat: list[object], field: str) -> bytes:
@@ -87,3 +103,20 @@ def _pack_booleans(flat: list[object], field: str) -> bytes:
         if not isinstance(value, bool):
             raise BadRequest(f"{field}[{position}] must be true or false, got {shown(value)}")
     return bytes(cast("list[bool]", flat))
+
+
+def _pack_strings(flat: list[object], field: str) -> bytes:
+    for position, value in enumerate(flat):
+        if not isinstance(value, str):
+            raise BadRequest(f"{field}[{position}] must be a string, got {shown(value)}")
+    return join([text.encode() for text in cast("list[str]", flat)])
+
+
+def _write_strings(layout: TensorLayout, raw: bytes) -> bytes:
+    try:
+        return orjson.dumps([text.decode() for text in split(raw, 0, count_elements(layout.shape))])
+    except UnicodeDecodeError as cause:
+        raise ModelFailed(
+            f"output {layout.name} holds bytes that are no UTF-8, which JSON cannot carry; "
+            "ask for it as a binary tensor (binary_data: true)"
+        ) from cause

@@ -11,15 +11,25 @@ from typing import TYPE_CHECKING, cast
 
 import orjson
 
+from ringserve.core.byte_strings import find_ends
 from ringserve.core.signature import DIMENSIONS_MAX, Signature, TensorLayout
 from ringserve.core.signatures import check
-from ringserve.core.tensor import count_elements, describe_shape
+from ringserve.core.tensor import DType, count_elements, describe_shape
 from ringserve.errors import BadRequest, TooLarge
 from ringserve.limits import TENSOR_ELEMENTS_MAX
 from ringserve.wire.nested import shown
 from ringserve.wire.oip_answer import write_answer
-from ringserve.wire.oip_asked import AskedOutput, Fields, flag_of, outputs_of, parameters_of, timeout_of
-from ringserve.wire.oip_json import pack_data
+from ringserve.wire.oip_asked import (
+    AskedOutput,
+    Fields,
+    flag_of,
+    listed,
+    named,
+    outputs_of,
+    parameters_of,
+    timeout_of,
+)
+from ringserve.wire.oip_json import check_booleans, pack_data
 
 if TYPE_CHECKING:
     from ringserve.core.signature import Result
@@ -122,7 +132,9 @@ class RestCodec:
                 f"which {len(body)} bytes without JSON do not tell; send JSON with the shape"
             )
         shape = tuple(dim if isinstance(dim, int) else len(body) // known for dim in tensor.shape)
-        signature = self._signature([TensorLayout(tensor.name, tensor.dtype, shape)], (), version)
+        layout = TensorLayout(tensor.name, tensor.dtype, shape)
+        _check_raw(layout, body)
+        signature = self._signature([layout], (), version)
         return RestRequest(None, signature, body, (AskedOutput(True, 0),) * len(self.spec.outputs), 0)
 
     def _read_inputs(
@@ -144,19 +156,21 @@ class RestCodec:
                 parts[tensor.name] = pack_data(tensor, layout.shape, fields.get("data"))
             else:
                 assert rest is not None
-                parts[tensor.name] = bytes(rest[position : position + size])
+                raw = parts[tensor.name] = bytes(rest[position : position + size])
                 position += size
                 if position > len(rest):
                     raise BadRequest(
                         f"input {tensor.name} has {size} bytes behind the JSON, but the body ends "
                         f"{position - len(rest)} bytes too soon"
                     )
+                _check_raw(layout, raw)
         if rest is not None and position != len(rest):
             raise BadRequest(f"{len(rest) - position} bytes behind the JSON belong to no input")
         missing = [name for name in self._inputs if name not in layouts]
         if missing:
+            known = listed(list(self._inputs))
             raise BadRequest(
-                f"model {self.spec.name} takes the inputs {list(self._inputs)}, {missing} are missing"
+                f"model {self.spec.name} takes the inputs {known}; {listed(missing)} are missing"
             )
         return [layouts[name] for name in self._inputs], parts
 
@@ -165,7 +179,8 @@ class RestCodec:
             raise BadRequest(f"inputs[{number}] must be an object with a name: send {_EXAMPLE}")
         tensor = self._inputs.get(name)
         if tensor is None:
-            raise BadRequest(f"model {self.spec.name} takes the inputs {list(self._inputs)}, not {name!r}")
+            known = listed(list(self._inputs))
+            raise BadRequest(f"model {self.spec.name} takes the inputs {known}, not {named(name)}")
         return tensor
 
     def _signature(self, layouts: list[TensorLayout], outputs: tuple[str, ...], version: str) -> Signature:
@@ -224,7 +239,12 @@ def _is_size(dim: object) -> bool:
 
 def _binary_size(fields: Fields, layout: TensorLayout, rest: memoryview | None) -> int | None:
     """Bytes of this input behind the JSON; None where its data is in it."""
-    size = parameters_of(fields, f"input {layout.name}").get("binary_data_size")
+    parameters = parameters_of(fields, f"input {layout.name}")
+    if "shared_memory_region" in parameters:
+        raise BadRequest(
+            f"input {layout.name} names shared memory, which this server does not map; send its data"
+        )
+    size = parameters.get("binary_data_size")
     if size is None:
         return None
     if "data" in fields:
@@ -234,9 +254,28 @@ def _binary_size(fields: Fields, layout: TensorLayout, rest: memoryview | None) 
             f"input {layout.name} has binary_data_size, but the header Inference-Header-Content-Length, "
             "which tells where the JSON ends, is missing"
         )
+    if layout.dtype is DType.BYTES and type(size) is int and size >= 0:
+        return size
     if size != layout.byte_size or isinstance(size, bool):
         raise BadRequest(
             f"input {layout.name} of shape {describe_shape(layout.shape)} and type {layout.dtype.name} has "
             f"{layout.byte_size} bytes, got binary_data_size {shown(size)}"
         )
     return layout.byte_size
+
+
+def _check_raw(layout: TensorLayout, raw: bytes) -> None:
+    """Hold the bytes of one input, which come from anybody, against its type.
+
+    Raises:
+        BadRequest: A boolean is neither 0 nor 1, or the strings are not framed as they should be.
+    """
+    if layout.dtype is DType.BOOL:
+        check_booleans(layout.name, raw)
+    elif layout.dtype is DType.BYTES:
+        try:
+            find_ends([layout], raw)
+        except ValueError as cause:
+            raise BadRequest(
+                f"input {layout.name}: {cause}; send each element as its length (4 bytes, little-endian) and bytes"
+            ) from cause
