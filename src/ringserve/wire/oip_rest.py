@@ -277,5 +277,5 @@ def _check_raw(layout: TensorLayout, raw: bytes) -> None:
             find_ends([layout], raw)
         except ValueError as cause:
             raise BadRequest(
-                f"input {layout.name}: {cause}; send each element as its length (4 bytes, little-endian) and bytes"
+                f"input {layout.name}: {cause}; each element is its length (4 bytes, little-endian) and bytes"
             ) from cause
