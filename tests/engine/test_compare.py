@@ -3,8 +3,8 @@
 import numpy as np
 import pytest
 
+from ringserve.engine.arrays import Array
 from ringserve.engine.compare import agrees
-from ringserve.engine.runtime import Array
 
 
 def floats(*numbers: float) -> Array:

@@ -9,13 +9,15 @@ import pytest
 from numpy.typing import NDArray
 
 from ringserve.core.tensor import DType, TensorSpec
+from ringserve.engine.arrays import Array
 from ringserve.engine.probe import Probe, Prober
 from ringserve.engine.runs import TimedRuns
-from ringserve.engine.runtime import CPU, Argument, Array, Runtime
+from ringserve.engine.runtime import CPU, Argument, Runtime
 from ringserve.engine.specs import read_inputs, read_outputs
 from tests.support import models
 
 X = TensorSpec("x", DType.FP32, ("N", 4))
+Y = TensorSpec("y", DType.FP32, ("N", 4))
 Numbers = NDArray[Any]
 Compute = Callable[..., object]
 
@@ -42,14 +44,14 @@ class Computed:
 
 def prove(inputs: Sequence[TensorSpec], compute: Compute, max_batch: int = 32) -> str | None:
     """The flaw found; None where no valid probe was."""
-    prober = Prober(inputs, TimedRuns(Computed(compute), ["y"]), max_batch)
+    prober = Prober(inputs, TimedRuns(Computed(compute), [Y]), max_batch)
     probe = prober.find(3)
     return None if probe is None else prober.find_flaw(probe)
 
 
 def prove_file(path: Path, max_batch: int = 32) -> str | None:
     session = Runtime().open(path, [CPU], 1)
-    outputs = [spec.name for spec in read_outputs(session, "m", print)]
+    outputs = read_outputs(session, "m", print)
     prober = Prober(read_inputs(session, "m"), TimedRuns(session, outputs), max_batch)
     probe = prober.find(3)
     return None if probe is None else prober.find_flaw(probe)
@@ -207,7 +209,7 @@ def test_inputs_with_ranges_of_their_own_are_widened_apart() -> None:
         return (ids + kind).mean(axis=1)
 
     inputs = [TensorSpec(name, DType.INT64, ("N", "seq")) for name in ("ids", "kind")]
-    prober = Prober(inputs, TimedRuns(Computed(compute), ["y"]), 32)
+    prober = Prober(inputs, TimedRuns(Computed(compute), [Y]), 32)
     probe = prober.find(3)
     assert probe is not None
     assert probe.recipe.high == (999, 1)
@@ -225,7 +227,7 @@ class SlowRuns(TimedRuns):
 
 def test_a_slow_model_is_proved_in_six_runs_and_every_row_still_counts() -> None:
     rows_seen: list[int] = []
-    prober = Prober([X], SlowRuns(Computed(lambda x: x + x, rows_seen), ["y"]), 32)
+    prober = Prober([X], SlowRuns(Computed(lambda x: x + x, rows_seen), [Y]), 32)
     probe = prober.find(3)
     assert isinstance(probe, Probe)
     assert prober.find_flaw(probe) == ""
@@ -238,4 +240,4 @@ def test_a_slow_model_is_proved_in_six_runs_and_every_row_still_counts() -> None
             y[bad : bad + 1] += 1
             return y
 
-        assert Prober([X], SlowRuns(Computed(compute), ["y"]), 32).find_flaw(probe)
+        assert Prober([X], SlowRuns(Computed(compute), [Y]), 32).find_flaw(probe)

@@ -8,8 +8,9 @@ import pytest
 
 from ringserve.core.signature import Result, Signature, TensorLayout
 from ringserve.core.tensor import DType, TensorSpec
+from ringserve.engine.arrays import Array
 from ringserve.engine.run_plan import RunPlan
-from ringserve.engine.runtime import CPU, Argument, Array, Runtime, Session
+from ringserve.engine.runtime import CPU, Argument, Runtime, Session
 from ringserve.engine.specs import read_outputs
 from ringserve.errors import ModelFailed
 from tests.support import models

@@ -5,6 +5,7 @@ from pathlib import Path
 import numpy as np
 import pytest
 
+from ringserve.core.tensor import DType, TensorSpec
 from ringserve.engine.runs import REPEATS, TimedRuns
 from ringserve.engine.runtime import CPU, Runtime
 from ringserve.errors import ModelFailed
@@ -12,7 +13,7 @@ from tests.support import models
 
 
 def runs_of(path: Path) -> TimedRuns:
-    return TimedRuns(Runtime().open(path, [CPU], 1), ["y"])
+    return TimedRuns(Runtime().open(path, [CPU], 1), [TensorSpec("y", DType.FP32, ("N",))])
 
 
 def test_a_fast_model_is_measured_by_several_runs_of_that_size(tmp_path: Path) -> None:

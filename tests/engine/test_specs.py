@@ -7,7 +7,8 @@ from pathlib import Path
 import pytest
 
 from ringserve.core.tensor import DType, TensorSpec
-from ringserve.engine.runtime import CPU, Array, Runtime, Session
+from ringserve.engine.arrays import Array
+from ringserve.engine.runtime import CPU, Runtime, Session
 from ringserve.engine.specs import read_inputs, read_outputs, why_not_batched
 from ringserve.errors import UsageError
 from tests.support import models
@@ -56,7 +57,7 @@ def test_what_exporters_write_for_an_open_dimension_is_open(dim: int | str | Non
     assert read_inputs(session, "m")[0].shape == (None, 3)
 
 
-@pytest.mark.parametrize("kind", ["tensor(string)", "tensor(bfloat16)", "seq(tensor(float))"])
+@pytest.mark.parametrize("kind", ["sparse_tensor(float)", "optional(tensor(float))", "seq(tensor(float))"])
 def test_an_input_that_cannot_be_served_is_named(kind: str) -> None:
     with pytest.raises(UsageError, match="model 'm' cannot be served: its input 'x' is of type"):
         read_inputs(Described([Argument("x", kind, ["N"])]), "m")

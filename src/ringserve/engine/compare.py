@@ -17,7 +17,7 @@ from collections.abc import Callable, Sequence
 import numpy as np
 import numpy.typing as npt
 
-from ringserve.engine.runtime import Array
+from ringserve.engine.arrays import Array
 
 RELATIVE = 1e-4
 ABSOLUTE = 1e-5

@@ -12,6 +12,8 @@ from ringserve.engine.onnx_graph import Scope, read_scopes
 from ringserve.engine.randomness import draws_random_numbers
 from ringserve.errors import UsageError
 
+_WORDS_MAX = 64
+
 
 @dataclass(frozen=True, slots=True)
 class ModelFile:
@@ -24,6 +26,7 @@ class ModelFile:
         random: Whether a node draws random numbers, or the graph could not be looked into.
         files: The file, and those that hold its weights.
         stamp: Size and time of change of each of them, to see that nothing changed while it was opened.
+        words: Some of the strings that stand in the graph, such as categories: what its inputs may want.
     """
 
     path: Path
@@ -32,6 +35,7 @@ class ModelFile:
     random: bool
     files: tuple[Path, ...]
     stamp: tuple[tuple[int, int], ...]
+    words: tuple[str, ...] = ()
 
 
 def read_model_file(path: Path) -> ModelFile:
@@ -48,7 +52,8 @@ def read_model_file(path: Path) -> ModelFile:
             if not file.is_file():
                 raise UsageError(f"{path} needs the weights file {file.name}; put it beside the model")
         stamp = _stamp(files)
-        return ModelFile(path, path.stem, _digest(files), draws_random_numbers(scopes), files, stamp)
+        random = draws_random_numbers(scopes)
+        return ModelFile(path, path.stem, _digest(files), random, files, stamp, _words(scopes))
     except OSError as error:
         raise UsageError(f"{path} cannot be read: {error.strerror or error}") from error
 
@@ -92,6 +97,15 @@ def _locations(scopes: list[Scope]) -> list[str]:
         tensors = [*scope.initializers, *(tensor for node in scope.nodes for tensor in node.tensors)]
         names.update((tensor.location, None) for tensor in tensors if tensor.location)
     return list(names)
+
+
+def _words(scopes: list[Scope]) -> tuple[str, ...]:
+    found: dict[str, None] = {}
+    for scope in scopes:
+        tensors = [*scope.initializers, *(tensor for node in scope.nodes for tensor in node.tensors)]
+        for texts in [*(node.texts for node in scope.nodes), *(tensor.texts for tensor in tensors)]:
+            found.update(dict.fromkeys(texts))
+    return tuple(found)[:_WORDS_MAX]
 
 
 def _digest(files: tuple[Path, ...]) -> str:

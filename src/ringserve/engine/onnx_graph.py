@@ -15,8 +15,13 @@ _GRAPH_NODE, _GRAPH_INITIALIZER = 1, 5
 _FUNCTION_NODE = 7
 _NODE_INPUT, _NODE_OUTPUT, _NODE_OP, _NODE_ATTRIBUTE, _NODE_DOMAIN = 1, 2, 4, 5, 7
 _ATTRIBUTE_TENSOR, _ATTRIBUTE_GRAPH, _ATTRIBUTE_TENSORS, _ATTRIBUTE_GRAPHS = 5, 6, 10, 11
-_TENSOR_INT32, _TENSOR_NAME, _TENSOR_RAW, _TENSOR_EXTERNAL = 5, 8, 9, 13
+_ATTRIBUTE_NAME, _ATTRIBUTE_STRINGS = 1, 9
+_TENSOR_INT32, _TENSOR_STRING, _TENSOR_NAME, _TENSOR_RAW, _TENSOR_EXTERNAL = 5, 6, 8, 9, 13
 _ENTRY_KEY, _ENTRY_VALUE = 1, 2
+_ANSWERS = frozenset({"classlabels_strings", "values_strings"})
+"""Attributes with strings that a node gives, and does not look for in its input."""
+_TEXTS_MAX = 64
+"""Strings kept of one node or constant; a vocabulary may have a million."""
 
 
 @dataclass(slots=True)
@@ -29,17 +34,19 @@ class Tensor:
     name: str = ""
     location: str = ""
     numbers: memoryview = EMPTY
+    texts: list[str] = field(default_factory=list)
 
 
 @dataclass(slots=True)
 class Node:
-    """One node, with the constants among its attributes."""
+    """One node, with the constants among its attributes; `texts` are some of the strings it may look for."""
 
     op: str = ""
     domain: str = ""
     inputs: list[str] = field(default_factory=list)
     outputs: list[str] = field(default_factory=list)
     tensors: list[Tensor] = field(default_factory=list)
+    texts: list[str] = field(default_factory=list)
 
 
 @dataclass(slots=True)
@@ -100,12 +107,22 @@ def _read_node(message: memoryview) -> tuple[Node, list[memoryview]]:
         elif part.tag == _NODE_DOMAIN:
             node.domain = part.text
         elif part.tag == _NODE_ATTRIBUTE:
-            for value in read_fields(part.data):
-                if value.tag in {_ATTRIBUTE_TENSOR, _ATTRIBUTE_TENSORS}:
-                    node.tensors.append(_read_tensor(value.data))
-                elif value.tag in {_ATTRIBUTE_GRAPH, _ATTRIBUTE_GRAPHS}:
-                    subgraphs.append(value.data)
+            subgraphs += _read_attribute(part.data, node)
     return node, subgraphs
+
+
+def _read_attribute(message: memoryview, node: Node) -> list[memoryview]:
+    name, subgraphs = "", []
+    for value in read_fields(message):
+        if value.tag == _ATTRIBUTE_NAME:
+            name = value.text
+        elif value.tag in {_ATTRIBUTE_TENSOR, _ATTRIBUTE_TENSORS}:
+            node.tensors.append(_read_tensor(value.data))
+        elif value.tag in {_ATTRIBUTE_GRAPH, _ATTRIBUTE_GRAPHS}:
+            subgraphs.append(value.data)
+        elif value.tag == _ATTRIBUTE_STRINGS and name not in _ANSWERS and len(node.texts) < _TEXTS_MAX:
+            node.texts.append(value.text)
+    return subgraphs
 
 
 def _read_tensor(message: memoryview) -> Tensor:
@@ -113,6 +130,8 @@ def _read_tensor(message: memoryview) -> Tensor:
     for part in read_fields(message):
         if part.tag == _TENSOR_NAME:
             tensor.name = part.text
+        elif part.tag == _TENSOR_STRING and len(tensor.texts) < _TEXTS_MAX:
+            tensor.texts.append(part.text)
         elif part.tag in {_TENSOR_RAW, _TENSOR_INT32}:
             # A packed list is bytes; a single unpacked number stands in the field itself.
             tensor.numbers = part.data or memoryview(bytes([part.number & 0xFF]))

@@ -20,6 +20,7 @@ from dataclasses import dataclass
 import numpy as np
 
 from ringserve.core.tensor import TensorSpec, describe_shape
+from ringserve.engine.arrays import Array
 from ringserve.engine.compare import agrees
 from ringserve.engine.probe_rows import (
     Dimension,
@@ -34,7 +35,6 @@ from ringserve.engine.probe_rows import (
     widen,
 )
 from ringserve.engine.runs import SLOW_RUN_S, Feed, TimedRuns
-from ringserve.engine.runtime import Array
 from ringserve.errors import ModelFailed
 
 ROWS_MIN = 3
@@ -55,10 +55,20 @@ class Probe:
 class Prober:
     """Finds inputs that one model accepts, and proves with them that its rows may share a run."""
 
-    __slots__ = ("_alone", "_inputs", "_max_batch", "_runs")
+    __slots__ = ("_alone", "_inputs", "_max_batch", "_runs", "_words")
 
-    def __init__(self, inputs: Sequence[TensorSpec], runs: TimedRuns, max_batch: int) -> None:
-        """Nothing runs before it is asked for."""
+    def __init__(
+        self, inputs: Sequence[TensorSpec], runs: TimedRuns, max_batch: int, words: tuple[str, ...] = ()
+    ) -> None:
+        """Nothing runs before it is asked for.
+
+        Args:
+            inputs: The model's.
+            runs: Run it.
+            max_batch: The largest number of rows to prove.
+            words: Strings that stand in the model: what an input of strings may want.
+        """
+        self._words = words
         self._inputs = inputs
         self._runs = runs
         self._max_batch = max_batch
@@ -73,7 +83,7 @@ class Prober:
         until = time.perf_counter() + SEARCH_BUDGET_S
         partly: Probe | None = None
         for sizes in candidate_sizes(self._inputs):
-            for recipe in recipes(self._inputs):
+            for recipe in recipes(self._inputs, self._words):
                 probe = Probe(sizes, recipe)
                 answers = self._accepted(probe, rows)
                 if answers and all(np.isfinite(out).all() for out in _fractions(answers)):

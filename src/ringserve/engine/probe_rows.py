@@ -13,8 +13,8 @@ from itertools import chain, product
 
 import numpy as np
 
-from ringserve.core.tensor import TensorSpec
-from ringserve.engine.runtime import Array
+from ringserve.core.tensor import DType, TensorSpec
+from ringserve.engine.arrays import Array, array_type, narrow_to_bfloat16
 
 Dimension = str | tuple[str, int]
 """An open dimension: its symbol, or input and axis where it has no name."""
@@ -32,6 +32,20 @@ _WIDER = (9, 99, 999, 30_000)
 _MAGNITUDES = (1.0, 1e3, 1e-2, 30.0, 0.1, 300.0, 3.0, 1e-3)
 _GENTLE = (1.0, 0.1, 0.5)
 
+_NUMBERS = ("0", "1", "2", "3", "4", "5", "6", "7", "8", "9", "10", "25", "100", "2.5", "0.5", "-1")
+_TEXTS = (
+    "a",
+    "b",
+    "the cat",
+    "A dog sat.",
+    "yes",
+    "no",
+    "hello world",
+    "x1",
+    "2024-05-06",
+    "long words follow",
+)
+
 
 @dataclass(frozen=True, slots=True)
 class Recipe:
@@ -43,6 +57,7 @@ class Recipe:
         low: The smallest whole number.
         high: The largest whole number of each input; in every third row only.
         all_true: Whether booleans are all true (a mask that hides everything is no good probe).
+        texts: Strings to draw from.
     """
 
     signed: bool
@@ -50,10 +65,25 @@ class Recipe:
     low: int
     high: tuple[int, ...]
     all_true: bool = False
+    texts: tuple[str, ...] = _NUMBERS
 
 
-def recipes(inputs: Sequence[TensorSpec]) -> Iterator[Recipe]:
-    """Yield ways to draw numbers, the most telling first."""
+def recipes(inputs: Sequence[TensorSpec], words: tuple[str, ...] = ()) -> Iterator[Recipe]:
+    """Yield ways to draw inputs, the most telling first.
+
+    Args:
+        inputs: The model's.
+        words: Strings that stand in the model itself, such as categories: it may refuse any other.
+    """
+    numbers = list(_recipes_of_numbers(inputs))
+    if not any(spec.dtype is DType.BYTES for spec in inputs):
+        yield from numbers
+        return
+    pools = [pool for pool in (words, _NUMBERS, _TEXTS) if pool]
+    yield from (replace(recipe, texts=pool) for recipe in numbers for pool in pools)
+
+
+def _recipes_of_numbers(inputs: Sequence[TensorSpec]) -> Iterator[Recipe]:
     small = tuple(1 for _ in inputs)
     yield Recipe(signed=True, magnitudes=_MAGNITUDES, low=0, high=small)
     yield Recipe(signed=False, magnitudes=_MAGNITUDES, low=0, high=small)
@@ -124,9 +154,13 @@ def make_row(inputs: Sequence[TensorSpec], sizes: Sizes, recipe: Recipe, number:
             drawn = _draw_fractions(generator, shape, recipe, number)
         elif spec.dtype.is_integer:
             drawn = _draw_integers(generator, shape, recipe.low, recipe.high[index], number)
+        elif spec.dtype is DType.BYTES:
+            places = generator.integers(0, len(recipe.texts), math.prod(shape))
+            drawn = np.array(recipe.texts, object)[places].reshape(shape)
         else:
             drawn = generator.random(shape) < (2.0 if recipe.all_true else 0.5)
-        row[spec.name] = drawn.astype(spec.dtype.numpy)
+        bfloat = spec.dtype is DType.BF16
+        row[spec.name] = narrow_to_bfloat16(drawn) if bfloat else drawn.astype(array_type(spec.dtype))
     return row
 
 

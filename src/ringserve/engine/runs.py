@@ -6,8 +6,10 @@ import statistics
 import time
 from collections.abc import Mapping, Sequence
 
+from ringserve.core.tensor import DType, TensorSpec
+from ringserve.engine.arrays import Array, widen_bfloat16
 from ringserve.engine.reasons import shorten
-from ringserve.engine.runtime import Array, Session
+from ringserve.engine.runtime import Session
 from ringserve.errors import ModelFailed
 
 SLOW_RUN_S = 0.2
@@ -26,18 +28,19 @@ class TimedRuns:
         last_failure: Why the last run that failed did; empty before.
     """
 
-    __slots__ = ("_seconds", "_session", "last_failure", "outputs", "slowest_s")
+    __slots__ = ("_bfloats", "_seconds", "_session", "last_failure", "outputs", "slowest_s")
 
-    def __init__(self, session: Session, outputs: Sequence[str]) -> None:
+    def __init__(self, session: Session, outputs: Sequence[TensorSpec]) -> None:
         """Nothing has run yet."""
+        self._bfloats = [spec.dtype is DType.BF16 for spec in outputs]
         self._session = session
         self._seconds: dict[int, list[float]] = {}
-        self.outputs = list(outputs)
+        self.outputs = [spec.name for spec in outputs]
         self.slowest_s = 0.0
         self.last_failure = ""
 
     def run(self, feed: Feed, rows: int) -> list[Array]:
-        """Run and remember the time.
+        """Run and remember the time. Outputs of BF16 come as float32, to be compared as numbers.
 
         Args:
             feed: An array for each input.
@@ -55,7 +58,9 @@ class TimedRuns:
         seconds = time.perf_counter() - started
         self._seconds.setdefault(rows, []).append(seconds)
         self.slowest_s = max(self.slowest_s, seconds)
-        return answer
+        return [
+            widen_bfloat16(out) if bfloat else out for out, bfloat in zip(answer, self._bfloats, strict=True)
+        ]
 
     def median_s(self, rows: int) -> float:
         """The median of the runs with so many rows so far; 0 where there was none."""

@@ -13,15 +13,18 @@ from pathlib import Path
 from typing import Protocol
 
 import numpy as np
-import numpy.typing as npt
 import onnxruntime
 
-Array = npt.NDArray[np.generic]
+from ringserve.core.tensor import DType, count_elements
+from ringserve.engine.arrays import Array, array_type
+from ringserve.errors import UsageError
 
 CPU = "CPUExecutionProvider"
 CUDA = "CUDAExecutionProvider"
 SILENT = 4
 """ONNX Runtime's log level `fatal`: its errors reach us as exceptions, with the same text."""
+_BFLOAT16 = 16
+"""ONNX's number for that element type."""
 
 
 class Argument(Protocol):
@@ -46,6 +49,52 @@ class Session(Protocol):
 
     def run(self, output_names: Sequence[str], input_feed: dict[str, Array]) -> list[Array]:
         """Compute the outputs named."""
+
+
+class BFloatSession:
+    """A session with tensors of BF16, which numpy has not: their bits go in and come out as 16-bit integers.
+
+    onnxruntime takes values of its own in their place. It gives outputs of BF16 as such values only, and then
+    wants all inputs as such too, which it cannot make of strings.
+    """
+
+    def __init__(self, session: onnxruntime.InferenceSession) -> None:
+        """See which inputs and outputs are of that type.
+
+        Raises:
+            UsageError: This onnxruntime cannot, or the model has strings too.
+        """
+        self._session = session
+        bfloat, string = DType.BF16.onnx, DType.BYTES.onnx
+        self._inputs = {own.name for own in session.get_inputs() if own.type == bfloat}
+        self._outputs = {own.name for own in session.get_outputs() if own.type == bfloat}
+        if not hasattr(onnxruntime.OrtValue, "ortvalue_from_numpy_with_onnx_type"):
+            raise UsageError(
+                f"onnxruntime {onnxruntime.__version__} takes no tensors of BF16, which the model has; "
+                "install a newer one"
+            )
+        if self._outputs and any(own.type == string for own in session.get_inputs()):
+            raise UsageError(
+                "onnxruntime runs no model that takes strings and gives BF16; export its outputs as float32"
+            )
+        self.get_inputs, self.get_outputs = session.get_inputs, session.get_outputs
+        self.get_providers = session.get_providers
+
+    def run(self, output_names: Sequence[str], input_feed: dict[str, Array]) -> list[Array]:
+        """Compute the outputs named."""
+        make = onnxruntime.OrtValue.ortvalue_from_numpy_with_onnx_type
+        feed = {
+            name: make(array, _BFLOAT16) if name in self._inputs else array
+            for name, array in input_feed.items()
+        }
+        if self._outputs.isdisjoint(output_names):
+            return list(self._session.run(output_names, feed))
+        plain = onnxruntime.OrtValue.ortvalue_from_numpy
+        values = {
+            name: plain(value) if isinstance(value, np.ndarray) else value for name, value in feed.items()
+        }
+        outputs = self._session.run_with_ort_values(output_names, values)
+        return [_array_of(value) for value in outputs]
 
 
 class Runtime:
@@ -89,7 +138,7 @@ class Runtime:
         session: Session = onnxruntime.InferenceSession(
             path, _options(threads), providers=list(providers), enable_fallback=0
         )
-        return session
+        return BFloatSession(session) if _has_bfloats(session) else session
 
     def load_library(self, name: str) -> str:
         """Try to load a shared library: the linker's reason why it does not load, or nothing."""
@@ -98,6 +147,21 @@ class Runtime:
         except OSError as error:
             return str(error)
         return ""
+
+
+def _has_bfloats(session: Session) -> bool:
+    arguments = [*session.get_inputs(), *session.get_outputs()]
+    return any(argument.type == DType.BF16.onnx for argument in arguments)
+
+
+def _array_of(value: onnxruntime.OrtValue) -> Array:
+    if value.element_type() != _BFLOAT16:
+        array: Array = value.numpy()
+        return array
+    shape = tuple(value.shape())
+    # The value owns these bytes until it is dropped, so they are copied.
+    raw = ctypes.string_at(value.data_ptr(), 2 * count_elements(shape))
+    return np.frombuffer(raw, array_type(DType.BF16)).reshape(shape)
 
 
 def _options(threads: int) -> onnxruntime.SessionOptions:

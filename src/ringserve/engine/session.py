@@ -11,7 +11,7 @@ from ringserve.engine.model_file import ModelFile, check_unchanged, read_model_f
 from ringserve.engine.probe import ROWS_MIN, Probe, Prober
 from ringserve.engine.provider import choose, open_session, tell_of_fallback
 from ringserve.engine.reasons import shorten
-from ringserve.engine.run_plan import RunPlan
+from ringserve.engine.run_plan import RunPlan, make_plan
 from ringserve.engine.runs import TimedRuns
 from ringserve.engine.runtime import CPU, Runtime, Session
 from ringserve.engine.specs import read_inputs, read_outputs, why_not_batched
@@ -144,7 +144,7 @@ class Engine:
     def _new_plan(self, signature: Signature) -> RunPlan:
         if len(self._plans) >= _PLANS_MAX:
             self._plans.clear()
-        plan = RunPlan(self._session, self.spec.outputs, signature, batching=self.spec.batching)
+        plan = make_plan(self._session, self.spec.outputs, signature, batching=self.spec.batching)
         self._plans[signature.encoded] = plan
         return plan
 
@@ -175,9 +175,9 @@ class _Loading:
         self.session = session
         self.inputs = read_inputs(session, file.name)
         self.outputs = read_outputs(session, file.name, self.said.append)
-        self.runs = TimedRuns(session, [spec.name for spec in self.outputs])
+        self.runs = TimedRuns(session, self.outputs)
         self.batches = False
-        self._prober = Prober(self.inputs, self.runs, max_batch)
+        self._prober = Prober(self.inputs, self.runs, max_batch, file.words)
 
     @property
     def has_run(self) -> bool:

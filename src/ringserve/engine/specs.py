@@ -21,7 +21,7 @@ def read_inputs(session: Session, model: str) -> tuple[TensorSpec, ...]:
         if spec is None:
             raise UsageError(
                 f"model {model!r} cannot be served: its input {argument.name!r} is of type {argument.type}; "
-                "export it with tensors of numbers or booleans"
+                "export it with tensors of numbers, booleans or strings"
             )
         specs.append(spec)
     if not specs:
@@ -40,7 +40,7 @@ def read_outputs(session: Session, model: str, say: Callable[[str], None]) -> tu
     names = {spec.name for spec in specs}
     left_out = [argument for argument in arguments if argument.name not in names]
     listed = ", ".join(f"{argument.name!r} of type {argument.type}" for argument in left_out)
-    mend = "export it with tensors of numbers or booleans (skl2onnx: zipmap=False)"
+    mend = "export it with tensors of numbers, booleans or strings (skl2onnx: zipmap=False)"
     if not specs:
         raise UsageError(f"model {model!r} cannot be served: its outputs are {listed or 'none'}; {mend}")
     if left_out:
@@ -64,9 +64,9 @@ def why_not_batched(inputs: Sequence[TensorSpec]) -> str:
 
 
 def _spec(argument: Argument) -> TensorSpec | None:
-    """The argument as a tensor with a numpy type; None for everything else."""
+    """The argument as a tensor; None for everything else."""
     dtype = DType.from_onnx(argument.type)
-    if dtype is None or dtype.numpy is None:
+    if dtype is None:
         return None
     return TensorSpec(argument.name, dtype, tuple(_dim(dim) for dim in argument.shape))
 
