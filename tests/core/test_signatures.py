@@ -72,7 +72,9 @@ def test_the_inputs_of_a_batched_model_have_equally_many_items() -> None:
     assert Signatures(BOTH).find(pair(2, 2).encoded).rows == 2
     with pytest.raises(BadRequest, match="equally many items"):
         Signatures(BOTH).find(pair(2, 3).encoded)
-    assert Signatures(replace(BOTH, batching=False)).find(pair(2, 3).encoded).rows == 2
+    apart = (BOTH.inputs[0], TensorSpec("y", DType.INT64, ("c",)))
+    spec = replace(BOTH, inputs=apart, batching=False)
+    assert Signatures(spec).find(pair(2, 3).encoded).rows == 2
 
 
 def test_only_outputs_that_the_model_has_may_be_asked_for() -> None:

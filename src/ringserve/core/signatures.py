@@ -5,6 +5,7 @@ from __future__ import annotations
 from typing import TYPE_CHECKING
 
 from ringserve.core.signature import Signature
+from ringserve.core.symbols import check_symbols
 from ringserve.core.tensor import describe_shape
 from ringserve.errors import BadRequest
 
@@ -78,6 +79,7 @@ def check(spec: ModelSpec, signature: Signature) -> None:
     counts = {layout.name: layout.shape[0] for layout in signature.inputs} if spec.batching else {}
     if len(set(counts.values())) > 1:
         raise BadRequest(f"the inputs of model {spec.name} must have equally many items, got {counts}")
+    check_symbols(spec, signature)
     produced = [tensor.name for tensor in spec.outputs]
     if not set(signature.outputs) <= set(produced):
         raise BadRequest(f"model {spec.name} gives the outputs {produced}, not {list(signature.outputs)}")
