@@ -51,7 +51,7 @@ def test_inputs_and_outputs_are_described(tmp_path: Path) -> None:
     assert read_outputs(session, "m", print) == (TensorSpec("y", DType.FP32, ("batch", 10)),)
 
 
-@pytest.mark.parametrize("dim", [-1, "", None])
+@pytest.mark.parametrize("dim", [-1, "", None, "?", "-1", "None"])
 def test_what_exporters_write_for_an_open_dimension_is_open(dim: int | str | None) -> None:
     session = Described([Argument("x", "tensor(float)", [dim, 3])])
     assert read_inputs(session, "m")[0].shape == (None, 3)

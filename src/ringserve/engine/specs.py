@@ -72,5 +72,5 @@ def _spec(argument: Argument) -> TensorSpec | None:
 
 
 def _dim(dim: Dim) -> Dim:
-    """Some exporters write -1, or a symbol without a name, for what is open."""
-    return None if dim == "" or (isinstance(dim, int) and dim < 0) else dim
+    """Some exporters write -1, or a symbol that is no name, for what is open."""
+    return None if dim in ("", "?", "-1", "None") or (isinstance(dim, int) and dim < 0) else dim
