@@ -25,6 +25,12 @@ PIPELINE_MAX = 256
 BODY_RATE_MIN = 1 << 14
 """Bytes a second that buy a request's body more time than `--body-timeout-s`."""
 
+GRPC_CALLS_MAX = 1024
+"""Calls over gRPC at a time, open streams among them; each takes a thread, which mostly sleeps."""
+
+GRPC_PING_INTERVAL_S = 5.0
+"""How often a client may ping a gRPC connection on which nothing happens."""
+
 LARGE_BODY_BYTES = 1 << 18
 """A JSON body larger than this is decoded in a process of its own: this many bytes take milliseconds."""
 
@@ -95,6 +101,16 @@ LIMITS = (
         PIPELINE_MAX,
         "requests",
         "it is not read from until half are answered",
+    ),
+    Limit("Calls over gRPC at a time, open streams included", GRPC_CALLS_MAX, "calls", "RESOURCE_EXHAUSTED"),
+    Limit(
+        "Unanswered requests of one gRPC stream",
+        PIPELINE_MAX,
+        "requests",
+        "it is not read from until one is answered",
+    ),
+    Limit(
+        "Time between pings on an idle gRPC connection", GRPC_PING_INTERVAL_S, "s", "the connection is closed"
     ),
     Limit("Rate of a body beyond its time-out", BODY_RATE_MIN, "bytes/s", "408"),
     Limit(

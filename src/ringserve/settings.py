@@ -62,7 +62,7 @@ class Settings:
         0,
         _ADDRESS,
         _ALL,
-        "The port for gRPC; 0 is off. Accepted, but nothing listens there yet.",
+        "The port for gRPC; 0 is off. For `up`, the first gateway's.",
         unit="port",
         high=65535,
         defaults={"gateway": 9000, "up": 9000},

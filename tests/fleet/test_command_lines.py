@@ -30,7 +30,7 @@ def test_defaults_are_left_out() -> None:
 def test_a_gateway_is_told_its_port_and_the_socket_it_inherits() -> None:
     with socket.create_server(("127.0.0.1", 0)) as listening:
         port, number = listening.getsockname()[1], listening.fileno()
-        line = gateway_command(UP, ["a:1", "b:2"], listening)
+        line = gateway_command(UP, ["a:1", "b:2"], listening, grpc=True)
     told = ["--port", str(port), "--listen-fd", str(number)]
     assert line[2:] == ["ringserve", "gateway", "a:1", "b:2", *told]
 
@@ -50,7 +50,8 @@ def test_a_child_reads_back_the_settings_it_was_given(**changed: float | str) ->
     shared = {"max_batch": up.max_batch, "max_wait_ms": up.max_wait_ms, "drain_timeout_s": up.drain_timeout_s}
     assert worker == Settings(**shared, host=up.worker_host, workers_here=up.workers)  # type: ignore[arg-type]
     with socket.create_server(("127.0.0.1", 0)) as listening:
-        gateway = resolve("gateway", flags(gateway_command(up, ["a:1"], listening), 1), {}).settings
+        line = gateway_command(up, ["a:1"], listening, grpc=True)
+        gateway = resolve("gateway", flags(line, 1), {}).settings
         port = listening.getsockname()[1]
     own = {
         "host": up.host,
@@ -74,7 +75,7 @@ def doors(up: Settings) -> tuple[Settings, Settings]:
     """What a worker and a gateway of this `up` read back."""
     worker = resolve("worker", flags(worker_command(up, 8001, "worker_1", MODEL), 3), {}).settings
     with socket.create_server(("127.0.0.1", 0)) as listening:
-        line = gateway_command(up, ["a:1"], listening)
+        line = gateway_command(up, ["a:1"], listening, grpc=True)
     return worker, resolve("gateway", flags(line, 1), {}).settings
 
 
@@ -104,3 +105,10 @@ def test_links_on_loopback_are_tls_where_that_is_asked_for() -> None:
 
 def test_the_secret_that_up_made_is_the_one_variable_of_ours_that_a_child_inherits() -> None:
     assert child_environment({"RINGSERVE_PORT": "1"}, "s") == {"RINGSERVE_SECRET_FROM_UP": "s"}
+
+
+def test_only_the_gateway_that_serves_grpc_is_given_its_port() -> None:
+    with socket.create_server(("127.0.0.1", 0)) as listening:
+        for grpc, port in ((True, 9000), (False, 0)):
+            line = gateway_command(UP, ["a:1"], listening, grpc=grpc)
+            assert resolve("gateway", flags(line, 1), {}).settings.grpc_port == port

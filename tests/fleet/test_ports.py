@@ -8,7 +8,7 @@ from ringserve.errors import UsageError
 from ringserve.fleet.ports import reachable, take_ports
 from ringserve.settings import defaults_for
 
-UP = replace(defaults_for("up"), port=0, base_port=0)
+UP = replace(defaults_for("up"), port=0, base_port=0, grpc_port=0)
 
 
 @pytest.fixture
@@ -87,3 +87,10 @@ def test_an_address_of_another_machine_is_one_line() -> None:
 )
 def test_addresses_are_shown_as_somebody_here_reaches_them(host: str, shown: str) -> None:
     assert reachable(host, 1) == shown
+
+
+def test_the_port_for_grpc_is_looked_at_before_anything_is_started(taken: int) -> None:
+    with pytest.raises(UsageError, match=rf"^port {taken} .* --grpc-port$"):
+        take_ports(replace(UP, grpc_port=taken))
+    with pytest.raises(UsageError, match=r"^port 8001 is wanted for gRPC and for HTTP"):
+        take_ports(replace(UP, base_port=8001, grpc_port=8001))

@@ -9,6 +9,7 @@
 
 from __future__ import annotations
 
+import random
 import re
 import signal
 import socket
@@ -131,6 +132,17 @@ def infer_body(data: object, **fields: object) -> bytes:
     return orjson.dumps({"input_data": data, **fields})
 
 
+def free_port() -> int:
+    """A port for a server that cannot be asked which one it took; no other connection is given such a one."""
+    while True:
+        port = random.randrange(20_000, 30_000)
+        try:
+            socket.create_server(("127.0.0.1", port)).close()
+        except OSError:
+            continue
+        return port
+
+
 def until(holds: Callable[[], bool], seen: Callable[[], object], limit_s: float = LIMIT_S) -> None:
     """Wait until something holds; fail with what was `seen` when it does not within the limit."""
     end = time.monotonic() + limit_s
@@ -240,6 +252,8 @@ class Servers:
 
     def start(self, *arguments: str, prefix: Sequence[str] = ()) -> Server:
         """Start a command without waiting for it; `prefix` runs it, as `ip netns exec` does."""
+        if arguments[0] in {"gateway", "up"} and "--grpc-port" not in arguments:
+            arguments += ("--grpc-port", "0")  # its default is one port for all
         command = [*prefix, sys.executable, "-m", "ringserve", *arguments]
         self._started.append(Server(command, self._folder / f"{len(self._started)}.log"))
         return self._started[-1]

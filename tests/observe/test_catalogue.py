@@ -13,6 +13,7 @@ from ringserve.observe.catalogue.server import ServerStatistics
 ENDING = {Kind.COUNTER: "_total", Kind.INFO: "_info"}
 RESERVED = ("_total", "_info", "_bucket", "_count", "_sum", "_created")
 BOUNDED = {"role", "version", "state", "route", "outcome", "phase", "worker", "to", "reason", "error", "key"}
+BOUNDED |= {"method", "code"}
 
 ALL = [metric for metrics in BY_ROLE.values() for metric in metrics]
 

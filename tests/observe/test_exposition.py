@@ -21,7 +21,9 @@ def snapshot() -> Snapshot[ServerStatistics]:
     requests = {("/infer", "200"): 12, ("other", "404"): 3}
     return Snapshot(
         SERVER,
-        ServerStatistics("gateway", "ready", True, requests, {"somebody": 4}, 2, 9, 64, 32, lag.statistics()),
+        ServerStatistics(
+            "gateway", "ready", True, requests, {}, {"somebody": 4}, 2, 9, 64, 32, lag.statistics()
+        ),
     )
 
 

@@ -47,16 +47,20 @@ def worker_command(settings: Settings, port: int, name: str, model: Path) -> lis
     return [*_OWN_PROGRAM, "worker", str(port), name, str(model), *_flags("worker", own)]
 
 
-def gateway_command(settings: Settings, workers: list[str], listening: socket.socket) -> list[str]:
+def gateway_command(
+    settings: Settings, workers: list[str], listening: socket.socket, *, grpc: bool
+) -> list[str]:
     """Give the command line of a gateway.
 
     Args:
         settings: Those of `up`.
         workers: The workers' addresses, HOST:PORT.
         listening: The socket it inherits; its port is named as well, for whoever reads `ps`.
+        grpc: Whether it is the one that serves gRPC.
     """
     links = "on" if workers_speak_tls(settings) else "off" if settings.tls_ca else "auto"
-    own = replace(settings, port=listening.getsockname()[1], link_tls=links)
+    grpc_port = settings.grpc_port if grpc else 0
+    own = replace(settings, port=listening.getsockname()[1], grpc_port=grpc_port, link_tls=links)
     inherit = ["--listen-fd", str(listening.fileno())]
     return [*_OWN_PROGRAM, "gateway", *workers, *_flags("gateway", own), *inherit]
 

@@ -17,7 +17,7 @@ _ANY = {"0.0.0.0": "127.0.0.1", "::": "::1", "": "127.0.0.1"}  # noqa: S104 (com
 def take_ports(settings: Settings) -> tuple[socket.socket, list[int]]:
     """Listen on the gateways' port and find the workers'; free ones where 0 is asked for.
 
-    The workers bind theirs themselves; somebody else may take one before, and then the worker says so.
+    The workers and gRPC's server bind theirs themselves; who finds it taken by then says so.
 
     Returns:
         The socket that all gateways share, which the caller closes, and the workers' ports.
@@ -35,10 +35,16 @@ def take_ports(settings: Settings) -> tuple[socket.socket, list[int]]:
         raise UsageError(
             f"port {settings.port} is wanted by the gateway and a worker; set --port or --base-port"
         )
+    if settings.grpc_port and settings.grpc_port in (settings.port, *wanted):
+        raise UsageError(
+            f"port {settings.grpc_port} is wanted for gRPC and for HTTP; set --grpc-port to another, or to 0"
+        )
     gateway = (settings.host, settings.port, "--port")
     rest = [(settings.worker_host, port, "--base-port") for port in wanted]
+    if settings.grpc_port:
+        rest.append((settings.host, settings.grpc_port, "--grpc-port"))
     listening, *bound = _bind_all([gateway, *rest])
-    ports = [one.getsockname()[1] for one in bound]
+    ports = [one.getsockname()[1] for one in bound[: len(wanted)]]
     for one in bound:
         one.close()
     try:
@@ -74,7 +80,7 @@ def _bind(host: str, port: int, flag: str) -> socket.socket:
             host or None, port, type=socket.SOCK_STREAM, flags=socket.AI_PASSIVE
         )[0]
     except (socket.gaierror, UnicodeError) as error:
-        host_flag = "--host" if flag == "--port" else "--worker-host"
+        host_flag = "--worker-host" if flag == "--base-port" else "--host"
         raise UsageError(f"{host_flag} {host}: no such address on this machine ({error})") from error
     bound = socket.socket(family, kind, protocol)
     try:

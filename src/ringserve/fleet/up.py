@@ -46,6 +46,8 @@ def run_up(settings: Settings, model: Path) -> int:
     gateways = _gateways(settings, addresses, listening)
     hints = _hints(settings, gateways[0].address, model, addresses)
     print(f"starting {len(workers)} worker{'s' * (len(workers) > 1)} with {model}", flush=True)  # noqa: T201
+    if settings.grpc_port and len(gateways) > 1:
+        print(f"gRPC is served by {gateways[0].name} alone", flush=True)  # noqa: T201
     limits = Limits(
         gateway_s=settings.drain_grace_s + settings.drain_timeout_s + _MARGIN_S,
         worker_s=settings.drain_timeout_s + _MARGIN_S,
@@ -97,13 +99,18 @@ def _worker(settings: Settings, model: Path, number: int, port: int) -> Child:
 
 
 def _gateways(settings: Settings, workers: list[str], listening: socket.socket) -> list[Child]:
-    """Describe the gateways; a single one needs no number."""
-    command = gateway_command(settings, workers, listening)
+    """Describe the gateways; a single one needs no number, and the first one serves gRPC."""
     address = reachable(settings.host, listening.getsockname()[1])
     numbers = [f"_{number}" for number in range(1, settings.gateways + 1)] if settings.gateways > 1 else [""]
     return [
-        Child(f"gateway{number}", "gateway", address, command, inherits=[listening.fileno()])
-        for number in numbers
+        Child(
+            f"gateway{number}",
+            "gateway",
+            address,
+            gateway_command(settings, workers, listening, grpc=index == 0),
+            inherits=[listening.fileno()],
+        )
+        for index, number in enumerate(numbers)
     ]
 
 

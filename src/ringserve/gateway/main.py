@@ -8,6 +8,7 @@ from time import monotonic
 from typing import TYPE_CHECKING
 
 from ringserve.gateway.shell import GatewayShell
+from ringserve.net.grpc_door import open_grpc
 from ringserve.net.guard import warn_if_open
 from ringserve.net.link_client import keep_link
 from ringserve.net.listening import bind, inherited, url_of
@@ -49,6 +50,7 @@ async def _serve(settings: Settings, workers: list[str], beat: Beat, listen_fd: 
     stop = stop_event()
     shell = GatewayShell(settings, workers)
     guard = shell.listener.guard
+    shell.listener.grpc = open_grpc(settings, shell.listener, shared=listen_fd is not None)
     warn_if_open(guard, listening, takes_links=False)
     url = url_of(settings.host, listening, tls=guard.tls.server is not None)
     timeout_s = max(1.0, settings.hang_timeout_s)

@@ -29,6 +29,7 @@ if TYPE_CHECKING:
 
     from ringserve.core.tensor import ModelSpec
     from ringserve.net.backend import Backend
+    from ringserve.net.grpc_server import GrpcServer
     from ringserve.settings import Settings
 
 SWEEP_S = 1.0
@@ -47,6 +48,7 @@ class Listener:
         loop_lag: How late the event loop came to its timers, in seconds.
         guard: Who may come in.
         keys: The API keys, with a count for each label; None where none is asked for.
+        grpc: The other door; None where gRPC is not served.
     """
 
     def __init__(self, settings: Settings, backend: Backend) -> None:
@@ -74,6 +76,7 @@ class Listener:
         self.body_timeout_s = settings.body_timeout_s
         self._id_prefix = os.urandom(6).hex()
         self._id_count = 0
+        self.grpc: GrpcServer | None = None
         self._server: asyncio.Server | None = None
         self._listening: socket.socket | None = None
         self._drain_began = 0.0
@@ -137,6 +140,8 @@ class Listener:
         """
         self.draining = True
         self._drain_began = now
+        if self.grpc is not None:
+            self.grpc.close(now)
         self._tell_time()
         if self._server is not None and self._listening is not None:
             waiting = accept_waiting(self._listening)
@@ -163,6 +168,10 @@ class Listener:
         """Open client connections."""
         return len(self.server_state.connections)
 
+    def is_empty(self, now: float) -> bool:
+        """Whether every caller has gone, by either door."""
+        return self.connections == 0 and (self.grpc is None or self.grpc.gone(now))
+
     def statistics(self, role: str, state: str, healthy: bool) -> ServerStatistics:
         """What the process shows whose listener it is."""
         return ServerStatistics(
@@ -170,6 +179,7 @@ class Listener:
             state=state,
             healthy=healthy,
             requests=self.outcomes.statistics(),
+            grpc_requests={} if self.grpc is None else self.grpc.service.statistics(),
             key_requests={} if self.keys is None else dict(self.keys.counts),
             connections=self.connections,
             connections_max=self.connections_max,

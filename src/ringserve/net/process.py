@@ -120,11 +120,13 @@ async def drain(part: Part, settings: Settings) -> int:
         return await _finish(part, monotonic() + settings.drain_timeout_s)
     finally:
         part.listener.large_bodies.close()
+        if part.listener.grpc is not None:
+            await part.listener.grpc.stop()
 
 
 async def _finish(part: Part, until: float) -> int:
     while monotonic() < until:
-        if part.pending() == 0 and part.gone() and part.listener.connections == 0:
+        if part.pending() == 0 and part.gone() and part.listener.is_empty(monotonic()):
             return 0
         await asyncio.sleep(DRAIN_POLL_S)
     if part.pending() == 0:

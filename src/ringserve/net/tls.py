@@ -4,7 +4,7 @@ from __future__ import annotations
 
 import logging
 import ssl
-from typing import TYPE_CHECKING, Any, NoReturn
+from typing import TYPE_CHECKING, Any, NamedTuple, NoReturn
 
 from ringserve.errors import UsageError
 from ringserve.net.watched_files import WatchedFiles, read_small
@@ -37,6 +37,14 @@ class CurrentContext(ssl.SSLContext):
         return self.current.wrap_bio(*args, **more)
 
 
+class Pem(NamedTuple):
+    """What the files of the listener hold, for who makes no context of ours of them."""
+
+    cert: bytes
+    key: bytes
+    ca: bytes
+
+
 class Tls:
     """The contexts of one process.
 
@@ -44,7 +52,10 @@ class Tls:
         server: For the listener; None where that is plain.
         client: For the links of a gateway; None where those are plain.
         clients_known: Whether callers of the listener must show a certificate.
+        pem: What `server` was made of; another object after each change of the files.
     """
+
+    pem: Pem
 
     def __init__(self, settings: Settings) -> None:
         """Read the files.
@@ -97,7 +108,15 @@ class Tls:
         for context in (server, client):
             if context is not None:
                 context.minimum_version = ssl.TLSVersion.TLSv1_2
+        if server is not None:
+            self.pem = self._pem()
         return server, client
+
+    def _pem(self) -> Pem:
+        settings = self._settings
+        ca = read_small(settings.tls_ca, "--tls-ca", FILE_BYTES_MAX) if self.clients_known else b""
+        cert = read_small(settings.tls_cert, "--tls-cert", FILE_BYTES_MAX)
+        return Pem(cert, read_small(settings.tls_key, "--tls-key", FILE_BYTES_MAX), ca)
 
 
 def _check(settings: Settings) -> None:

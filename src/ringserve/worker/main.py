@@ -10,6 +10,7 @@ from typing import TYPE_CHECKING, Any
 from ringserve.engine.session import Engine
 from ringserve.engine.threads import threads_for
 from ringserve.errors import UsageError
+from ringserve.net.grpc_door import open_grpc
 from ringserve.net.guard import warn_if_open
 from ringserve.net.listening import bind, url_of
 from ringserve.net.process import drain, keep_house, run_process, stop_event, tune_collector
@@ -49,6 +50,7 @@ async def _serve(settings: Settings, listening: socket.socket, name: str, model:
         )
     shell = WorkerShell(settings, name)
     guard = shell.listener.guard
+    shell.listener.grpc = open_grpc(settings, shell.listener)
     warn_if_open(guard, listening, takes_links=True)
     url = url_of(settings.host, listening, tls=guard.tls.server is not None)
     await shell.listener.start(listening)

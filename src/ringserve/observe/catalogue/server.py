@@ -28,6 +28,7 @@ class ServerStatistics:
         state: One of `STATES`.
         healthy: Whether nothing hangs.
         requests: Requests over HTTP by route and outcome.
+        grpc_requests: Requests over gRPC by method and status code; none where it is not served.
         key_requests: Requests let in, by label of their API key; none where no key is asked for.
         connections: Open client connections.
         connections_max: How many may be.
@@ -40,6 +41,7 @@ class ServerStatistics:
     state: str
     healthy: bool
     requests: Mapping[tuple[str, str], int]
+    grpc_requests: Mapping[tuple[str, str], int]
     key_requests: Mapping[str, int]
     connections: int
     connections_max: int
@@ -77,6 +79,15 @@ SERVER: tuple[Metric[ServerStatistics], ...] = (
         "was refused before its path was known.",
         lambda s: s.requests.items(),
         ("route", "outcome"),
+    ),
+    Metric(
+        "ringserve_grpc_requests_total",
+        Kind.COUNTER,
+        "Requests over gRPC by method and status code, each message of a stream by itself; CANCELLED where "
+        "the caller left. What grpcio refuses itself (an unknown method, a message that is too large, too "
+        "many calls) is not among them, and there is nothing where gRPC is off (--grpc-port).",
+        lambda s: s.grpc_requests.items(),
+        ("method", "code"),
     ),
     Metric(
         "ringserve_key_requests_total",

@@ -1,7 +1,7 @@
 """Classes of the messages, made of the descriptors in a pool of our own.
 
-Generated code would register its messages in protobuf's common pool, where they clash with those of any client
-of the same protocol in this process, and it is bound to one or two major versions of the runtime.
+Generated code would register its messages in the common pool of protobuf, where they clash with those of any
+client of the same protocol in this process; and it is bound to one or two major versions of the runtime.
 """
 
 from __future__ import annotations
