@@ -8,6 +8,7 @@ import pytest
 from hypothesis import given
 from hypothesis import strategies as st
 
+from ringserve.core.byte_strings import join
 from ringserve.core.signature import Result, ResultLayout, TensorLayout
 from ringserve.core.tensor import Dim, DType, ModelSpec, TensorSpec
 from ringserve.errors import BadRequest, ModelFailed, NotFinite, TooLarge
@@ -71,7 +72,7 @@ def test_of_duplicate_keys_the_last_counts_and_unknown_fields_are_ignored() -> N
 
 
 def test_a_model_that_one_list_cannot_describe_points_to_v2() -> None:
-    for one in (codec(inputs=2), codec(dtype=DType.BYTES), codec(inputs=0)):
+    for one in (codec(inputs=2), codec(dtype=DType.BF16), codec(inputs=0)):
         with pytest.raises(BadRequest, match="/v2"):
             one.decode(b'{"input_data": [1, 2, 3]}')
 
@@ -182,6 +183,68 @@ def test_answers_of_each_type_are_json_and_may_be_empty(dtype: DType) -> None:
     for values in ([], [1.0, 0.0]):
         said = json.loads(codec().encode(answer(values, dtype), "r", "w", False, 1))
         assert said["output_data"] == values
+
+
+texts = st.lists(st.text(max_size=9), min_size=3, max_size=3)
+
+
+@given(texts)
+def test_strings_for_an_input_of_strings_travel_as_utf_8(data: list[str]) -> None:
+    one = codec(dtype=DType.BYTES)
+    expected = join([text.encode() for text in data])
+    for body in (json.dumps({"input_data": data}), json.dumps({"input_data": data}, ensure_ascii=False)):
+        request = one.decode(body.encode())
+        assert request.payload == expected
+        assert (request.signature.inputs[0].shape, request.signature.payload_size) == ((1, 3), -1)
+    nested = codec(shape=("b", 1, 3), dtype=DType.BYTES).decode(json.dumps({"input_data": [data]}).encode())
+    assert nested.payload == expected
+
+
+@given(st.lists(st.booleans(), min_size=3, max_size=3))
+def test_booleans_for_an_input_of_booleans_are_a_byte_each(data: list[bool]) -> None:
+    one = codec(dtype=DType.BOOL)
+    for _ in range(2):
+        assert one.decode(json.dumps({"input_data": data}).encode()).payload == bytes(data)
+
+
+@pytest.mark.parametrize(
+    ("dtype", "body", "sentence"),
+    [
+        (DType.BOOL, b'{"input_data": [true, 1, false]}', r"input_data\[1\] must be true or false, got 1"),
+        (DType.BOOL, b'{"input_data": [true, "no", false]}', "must be true or false, got the string 'no'"),
+        (DType.BOOL, b'{"input_data": [true]}', "expected 3 booleans, got 1"),
+        (DType.BOOL, b'{"input_data": true}', "must be a list of booleans, got a boolean"),
+        (DType.BYTES, b'{"input_data": ["a", 1, "b"]}', r"input_data\[1\] must be a string, got 1"),
+        (DType.BYTES, b'{"input_data": ["a", null, "b"]}', "must be a string, got null"),
+        (DType.BYTES, b'{"input_data": ["a", ["b"], "c"]}', "must be a string, got a list"),
+        (DType.BYTES, b'{"input_data": ["a", "b"]}', "expected 3 strings, got 2"),
+        (DType.BYTES, b'{"input_data": "abc"}', "must be a list of strings, got a string"),
+        (DType.BYTES, b'{"request_id": "x"}', "input_data is missing: it must be a list of strings"),
+        (DType.BYTES, b'{"input_data": ["\xff"]}', "not JSON"),
+        (DType.FP32, b'{"input_data": ["1", "2", "3"]}', "must be a number, got the string '1'"),
+    ],
+)
+def test_what_is_not_of_the_inputs_kind_is_named(dtype: DType, body: bytes, sentence: str) -> None:
+    one = codec(dtype=dtype)
+    for _ in range(2):
+        with pytest.raises(BadRequest, match=sentence):
+            one.decode(body)
+
+
+@given(texts)
+def test_strings_in_an_answer_are_those_of_its_first_output(data: list[str]) -> None:
+    layouts = (TensorLayout("y", DType.BYTES, (1, 3)), TensorLayout("z", DType.BYTES, (1,)))
+    payload = join([text.encode() for text in [*data, "other"]])
+    one = codec()
+    for _ in range(2):
+        said = json.loads(one.encode(Result(ResultLayout(layouts), payload), "r", "w", False, 1))
+        assert said["output_data"] == data
+
+
+def test_bytes_in_an_answer_that_are_no_text_point_to_binary() -> None:
+    layout = ResultLayout((TensorLayout("y", DType.BYTES, (1,)),))
+    with pytest.raises(ModelFailed, match=r"output y holds bytes that are no UTF-8.*binary"):
+        codec().encode(Result(layout, join([b"\xff"])), "r", "w", False, 1)
 
 
 def test_the_bytes_of_an_answer_are_pinned() -> None:

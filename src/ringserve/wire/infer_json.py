@@ -13,11 +13,12 @@ from struct import Struct, error
 import numpy as np
 import orjson
 
+from ringserve.core.byte_strings import split
 from ringserve.core.signature import Result, ResultLayout, Signature, TensorLayout
-from ringserve.core.tensor import ModelSpec, count_elements
+from ringserve.core.tensor import DType, ModelSpec, count_elements
 from ringserve.errors import BadRequest, ModelFailed, NotFinite, TooLarge
 from ringserve.limits import TENSOR_ELEMENTS_MAX
-from ringserve.wire.nested import item_shape_of, pack_numbers
+from ringserve.wire.nested import item_shape_of, kind_of, pack_elements
 
 _KNOWN_MAX = 256
 
@@ -50,7 +51,7 @@ class InferCodec:
         self._shapes: dict[int, tuple[Struct, Signature]] = {}
         self._nested: dict[tuple[int, ...], Signature] = {}
         self._node_ids: dict[str, bytes] = {}
-        self._kinds: dict[ResultLayout, tuple[np.dtype[np.generic], int]] = {}
+        self._kinds: dict[ResultLayout, tuple[np.dtype[np.generic] | None, int]] = {}
 
     def decode(self, body: bytes) -> InferRequest:
         """Read a request's body.
@@ -72,7 +73,7 @@ class InferCodec:
             raise BadRequest(f"request_id must be a string, got {_kind(request_id)}")
         data = value.get("input_data")
         if data.__class__ is not list:
-            raise BadRequest(_no_list(value))
+            raise BadRequest(self._no_list(value))
         known = self._shapes.get(len(data))
         if known is not None and b"true" not in body and b"false" not in body:
             packer, signature = known
@@ -92,11 +93,14 @@ class InferCodec:
         """
         layout = result.layout
         kind, count = self._kinds.get(layout) or self._learn_kind(layout)
-        text = orjson.dumps(np.frombuffer(result.payload, kind, count), option=orjson.OPT_SERIALIZE_NUMPY)
-        # orjson writes null for what JSON has no number for; no number contains the letter n.
-        if b"n" in text:
-            sentence = "holds NaN or infinity, which JSON cannot carry; ask for binary tensors by /v2"
-            raise NotFinite(f"output {layout.outputs[0].name} {sentence}")
+        if kind is None:
+            text = _strings(result, count)
+        else:
+            text = orjson.dumps(np.frombuffer(result.payload, kind, count), option=orjson.OPT_SERIALIZE_NUMPY)
+            # orjson writes null for what JSON has no number for; no number contains the letter n.
+            if b"n" in text:
+                sentence = "holds NaN or infinity, which JSON cannot carry; ask for binary tensors by /v2"
+                raise NotFinite(f"output {layout.outputs[0].name} {sentence}")
         node = self._node_ids.get(node_id)
         if node is None:
             node = self._node_ids[node_id] = orjson.dumps(node_id)
@@ -108,16 +112,23 @@ class InferCodec:
             time_us,
         )
 
-    def _learn_kind(self, layout: ResultLayout) -> tuple[np.dtype[np.generic], int]:
-        """Type and count of the first output's numbers; few layouts come, again and again."""
+    def _learn_kind(self, layout: ResultLayout) -> tuple[np.dtype[np.generic] | None, int]:
+        """Type (None for strings) and count of the first output's elements; few layouts come, often."""
         output = layout.outputs[0]
         kind = output.dtype.numpy
-        if kind is None:
+        if kind is None and output.dtype is not DType.BYTES:
             raise ModelFailed(f"output {output.name} has type {output.dtype.name}; ask for it by /v2")
         if len(self._kinds) >= _KNOWN_MAX:
             self._kinds.clear()
         self._kinds[layout] = found = kind, count_elements(output.shape)
         return found
+
+    def _no_list(self, value: dict[str, object]) -> str:
+        assert self._input is not None
+        rule = f"must be a list of {kind_of(self._input.dtype)}s"
+        if "input_data" not in value:
+            return f"input_data is missing: it {rule}"
+        return f"input_data {rule}, got {_kind(value['input_data'])}"
 
     def _strict(self, data: list[object]) -> tuple[Signature, bytes]:
         """Read `input_data` element by element; remembers the shape for the fast way."""
@@ -126,7 +137,7 @@ class InferCodec:
         item = item_shape_of(tensor, data)
         if count_elements(item) > TENSOR_ELEMENTS_MAX:
             raise TooLarge(f"input {tensor.name} may have {TENSOR_ELEMENTS_MAX} elements at most")
-        payload = pack_numbers(tensor, item, data)
+        payload = pack_elements(tensor, item, data)
         signature = self._nested.get(item)
         if signature is None:
             shape = (1, *item) if tensor.has_batch_axis else item
@@ -136,25 +147,28 @@ class InferCodec:
             if len(self._nested) < _KNOWN_MAX:
                 self._nested[item] = signature
         flat = not data or not isinstance(data[0], list)
-        if flat and len(self._shapes) < _KNOWN_MAX:
+        if flat and tensor.dtype.code and len(self._shapes) < _KNOWN_MAX:
             self._shapes[len(data)] = Struct(f"<{len(data)}{tensor.dtype.code}"), signature
         return signature, payload
+
+
+def _strings(result: Result, count: int) -> bytes:
+    """The first output's strings as a JSON list."""
+    try:
+        return orjson.dumps([str(text, "utf-8") for text in split(result.payload, 0, count)])
+    except UnicodeDecodeError as cause:
+        sentence = "holds bytes that are no UTF-8, which JSON cannot carry; ask for binary tensors by /v2"
+        raise ModelFailed(f"output {result.layout.outputs[0].name} {sentence}") from cause
 
 
 def _why_not(spec: ModelSpec) -> str | None:
     """Why `/infer` cannot describe this model; None if it can."""
     if len(spec.inputs) != 1:
         return f"model {spec.name} takes {len(spec.inputs)} inputs, which /infer cannot name; use /v2"
-    if not spec.inputs[0].dtype.code:
+    if not spec.inputs[0].dtype.code and spec.inputs[0].dtype not in (DType.BOOL, DType.BYTES):
         name, dtype = spec.inputs[0].name, spec.inputs[0].dtype.name
         return f"input {name} of model {spec.name} has type {dtype}, which /infer cannot carry; use /v2"
     return None
-
-
-def _no_list(value: dict[str, object]) -> str:
-    if "input_data" not in value:
-        return "input_data is missing: it must be a list of numbers"
-    return f"input_data must be a list of numbers, got {_kind(value['input_data'])}"
 
 
 def _kind(value: object) -> str:

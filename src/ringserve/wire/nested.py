@@ -1,7 +1,8 @@
-"""Nested lists of numbers into raw tensor bytes: the strict way, which says what is wrong.
+"""Nested lists of elements into raw tensor bytes: the strict way, which says what is wrong.
 
-A list is flat or nested as the item's shape. Ragged lists, booleans and strings are refused; an integer input
-takes 1.0 and refuses 1.5; a number that the type cannot hold is refused rather than rounded to infinity.
+A list is flat or nested as the item's shape. Ragged lists are refused, and so is what is not of the input's
+kind: numbers, booleans or strings. An integer input takes 1.0 and refuses 1.5; a number that the type cannot
+hold is refused rather than rounded to infinity.
 """
 
 from __future__ import annotations
@@ -9,6 +10,7 @@ from __future__ import annotations
 from struct import error, pack
 from typing import cast
 
+from ringserve.core.byte_strings import join
 from ringserve.core.tensor import Dim, DType, TensorSpec, count_elements, describe_shape
 from ringserve.errors import BadRequest
 
@@ -36,12 +38,50 @@ def item_shape_of(tensor: TensorSpec, data: list[object]) -> tuple[int, ...]:
             raise BadRequest(_wrong_count(tensor, known, len(data)))
         return cast("tuple[int, ...]", declared)
     if not data or known == 0 or len(data) % known:
-        rule = f"a multiple of {known} numbers" if known > 1 else "at least one number"
+        kind = kind_of(tensor.dtype)
+        rule = f"a multiple of {known} {kind}s" if known > 1 else f"at least one {kind}"
         raise BadRequest(
             f"input {tensor.name} has shape {tensor.describe_item()}: expected {rule}, got {len(data)}"
         )
     size = len(data) // known
     return tuple(dim if isinstance(dim, int) else size for dim in declared)
+
+
+def pack_elements(tensor: TensorSpec, item: tuple[int, ...], data: list[object]) -> bytes:
+    """Pack the `input_data` of an input of any type that JSON can carry.
+
+    Raises:
+        BadRequest: A list is ragged, or an element is not what the input takes.
+    """
+    if tensor.dtype is DType.BYTES or tensor.dtype is DType.BOOL:
+        nested = bool(data) and isinstance(data[0], list)
+        flat = flatten(tensor, item, data, "input_data") if nested else data
+        return (pack_strings if tensor.dtype is DType.BYTES else pack_booleans)(flat, "input_data")
+    return pack_numbers(tensor, item, data)
+
+
+def pack_booleans(flat: list[object], field: str) -> bytes:
+    """A byte for each, 0 or 1.
+
+    Raises:
+        BadRequest: An element is no boolean.
+    """
+    for position, value in enumerate(flat):
+        if not isinstance(value, bool):
+            raise BadRequest(f"{field}[{position}] must be true or false, got {shown(value)}")
+    return bytes(cast("list[bool]", flat))
+
+
+def pack_strings(flat: list[object], field: str) -> bytes:
+    """Each string's length and UTF-8.
+
+    Raises:
+        BadRequest: An element is no string.
+    """
+    for position, value in enumerate(flat):
+        if not isinstance(value, str):
+            raise BadRequest(f"{field}[{position}] must be a string, got {shown(value)}")
+    return join([text.encode() for text in cast("list[str]", flat)])
 
 
 def pack_numbers(
@@ -71,6 +111,11 @@ def pack_numbers(
         return pack(f"<{len(numbers)}{tensor.dtype.code}", *numbers)
     except (error, OverflowError):
         raise BadRequest(_cannot_hold(tensor, numbers, field)) from None
+
+
+def kind_of(dtype: DType) -> str:
+    """What an element is called in a sentence."""
+    return {DType.BOOL: "boolean", DType.BYTES: "string"}.get(dtype, "number")
 
 
 def _nested_shape(tensor: TensorSpec, data: list[object]) -> tuple[int, ...]:
@@ -135,7 +180,8 @@ def _cannot_hold(tensor: TensorSpec, numbers: list[int | float], field: str) -> 
 
 
 def _wrong_count(tensor: TensorSpec, expected: int, got: int) -> str:
-    return f"input {tensor.name} has shape {tensor.describe_item()}: expected {expected} numbers, got {got}"
+    kind = f"{expected} {kind_of(tensor.dtype)}s"
+    return f"input {tensor.name} has shape {tensor.describe_item()}: expected {kind}, got {got}"
 
 
 def shown(value: object) -> str:

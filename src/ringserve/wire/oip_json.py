@@ -6,15 +6,15 @@ Half floats have no JSON form in the protocol: they travel as binary tensors onl
 from __future__ import annotations
 
 from struct import error, pack
-from typing import TYPE_CHECKING, cast
+from typing import TYPE_CHECKING
 
 import numpy as np
 import orjson
 
-from ringserve.core.byte_strings import join, split
+from ringserve.core.byte_strings import split
 from ringserve.core.tensor import DType, count_elements, describe_shape
 from ringserve.errors import BadRequest, ModelFailed, NotFinite
-from ringserve.wire.nested import flatten, pack_numbers, shown
+from ringserve.wire.nested import flatten, pack_booleans, pack_numbers, pack_strings, shown
 
 if TYPE_CHECKING:
     from ringserve.core.signature import TensorLayout
@@ -47,9 +47,9 @@ def pack_data(tensor: TensorSpec, shape: tuple[int, ...], data: object) -> bytes
         rule = f"data must have {expected} {parts}, got {len(data)}"
         raise BadRequest(f"input {name} has shape {describe_shape(shape)}: {rule}")
     if dtype is DType.BYTES:
-        return _pack_strings(flatten(tensor, shape, data, field) if nested else data, field)
+        return pack_strings(flatten(tensor, shape, data, field) if nested else data, field)
     if dtype is DType.BOOL:
-        return _pack_booleans(flatten(tensor, shape, data, field) if nested else data, field)
+        return pack_booleans(flatten(tensor, shape, data, field) if nested else data, field)
     if not nested and bool not in set(map(type, data)):
         try:
             return pack(f"<{len(data)}{dtype.code}", *data)
@@ -96,20 +96,6 @@ def check_booleans(name: str, raw: bytes) -> None:
 def has_json_form(dtype: DType) -> bool:
     """Whether a tensor of this type can be sent as JSON."""
     return dtype in (DType.BOOL, DType.BYTES) or (bool(dtype.code) and dtype is not DType.FP16)
-
-
-def _pack_booleans(flat: list[object], field: str) -> bytes:
-    for position, value in enumerate(flat):
-        if not isinstance(value, bool):
-            raise BadRequest(f"{field}[{position}] must be true or false, got {shown(value)}")
-    return bytes(cast("list[bool]", flat))
-
-
-def _pack_strings(flat: list[object], field: str) -> bytes:
-    for position, value in enumerate(flat):
-        if not isinstance(value, str):
-            raise BadRequest(f"{field}[{position}] must be a string, got {shown(value)}")
-    return join([text.encode() for text in cast("list[str]", flat)])
 
 
 def _write_strings(layout: TensorLayout, raw: bytes) -> bytes:
