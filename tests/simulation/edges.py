@@ -43,6 +43,11 @@ class SimListener:
         self.draining = False
         self.connections = 0
         self.large_bodies = NoBodies()
+        self.grpc = None
+
+    def is_empty(self, now: float) -> bool:
+        """Nobody is connected but by links."""
+        return True
 
     async def close(self, now: float) -> None:
         """Take no more connections."""
