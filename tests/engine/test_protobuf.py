@@ -6,7 +6,7 @@ import pytest
 from hypothesis import given
 from hypothesis import strategies as st
 
-from ringserve.engine.protobuf import read_fields
+from ringserve.engine.protobuf import read_fields, write_bytes, write_number
 
 
 def test_each_wire_type_is_read() -> None:
@@ -31,3 +31,19 @@ def test_what_is_cut_or_no_message_is_refused(broken: bytes) -> None:
 def test_any_bytes_give_fields_or_a_value_error(data: bytes) -> None:
     with contextlib.suppress(ValueError):
         assert sum(len(field.data) for field in read_fields(memoryview(data))) <= len(data)
+
+
+@given(st.lists(st.tuples(st.integers(1, 2**20), st.integers(0, 2**64 - 1) | st.binary(max_size=300))))
+def test_fields_that_were_written_are_read_and_found_as_they_stand(
+    fields: list[tuple[int, int | bytes]],
+) -> None:
+    written = [
+        write_bytes(tag, value) if isinstance(value, bytes) else write_number(tag, value)
+        for tag, value in fields
+    ]
+    read = list(read_fields(memoryview(b"".join(written))))
+    assert [bytes(field.raw) for field in read] == written
+    assert [
+        (field.tag, bytes(field.data) if isinstance(value, bytes) else field.number)
+        for field, (_, value) in zip(read, fields, strict=True)
+    ] == fields

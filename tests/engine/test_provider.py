@@ -38,10 +38,10 @@ class Machine(Runtime):
     def has_nvidia_device(self) -> bool:
         return self.device
 
-    def open(self, path: Path, providers: Sequence[str], threads: int) -> Session:
+    def open(self, model: Path | bytes, providers: Sequence[str], threads: int) -> Session:
         if providers[0] != CPU and self.error:
             raise RuntimeError(self.error)
-        session = super().open(path, [CPU], threads)
+        session = super().open(model, [CPU], threads)
         return _On(session, list(providers)) if self.loads else session
 
 

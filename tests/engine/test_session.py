@@ -199,8 +199,8 @@ class _OldDevice(Runtime):
     def has_nvidia_device(self) -> bool:
         return True
 
-    def open(self, path: Path, providers: Sequence[str], threads: int) -> Session:
-        session = super().open(path, [CPU], threads)
+    def open(self, model: Path | bytes, providers: Sequence[str], threads: int) -> Session:
+        session = super().open(model, [CPU], threads)
         return _FailsToRun(session) if CUDA in providers else session
 
 

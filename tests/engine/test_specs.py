@@ -9,7 +9,7 @@ import pytest
 from ringserve.core.tensor import DType, TensorSpec
 from ringserve.engine.arrays import Array
 from ringserve.engine.runtime import CPU, Runtime, Session
-from ringserve.engine.specs import read_inputs, read_outputs, why_not_batched
+from ringserve.engine.specs import read_inputs, read_outputs, why_not_batched, with_ranks
 from ringserve.errors import UsageError
 from tests.support import models
 
@@ -98,3 +98,10 @@ def test_a_model_with_nothing_to_serve_is_refused() -> None:
 def test_shapes_alone_may_rule_batching_out(shapes: list[tuple[int | str | None, ...]], reason: str) -> None:
     specs = [TensorSpec(f"x{number}", DType.FP32, shape) for number, shape in enumerate(shapes)]
     assert why_not_batched(specs) == reason
+
+
+def test_an_output_of_unknown_rank_has_as_many_open_dimensions_as_it_had_in_a_run() -> None:
+    described = [TensorSpec("a", DType.FP32, ()), TensorSpec("b", DType.FP32, ("N", 3))]
+    opened = (TensorSpec("a", DType.FP32, (None, None)), described[1])
+    assert with_ranks(described, [2, 2]) == opened
+    assert with_ranks(described, [0, 2]) == with_ranks(described, []) == tuple(described)

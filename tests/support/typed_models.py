@@ -9,6 +9,7 @@
 | `scaled` | x [N, 4] float, factor [] int64 | y [N, 4] float | a scalar beside a batch |
 | `states` | x [N, 4], state [2, N, 4] float | y, next: as they came | a state with the batch axis second |
 | `classifier` | x [N, 4] float | label [N] int64, probabilities: maps | a ZipMap, as skl2onnx exports it |
+| `tree` | x [N, 4] float | label [N] string, probabilities: maps | the same behind a tree |
 """
 
 from __future__ import annotations
@@ -22,7 +23,6 @@ from onnx import NodeProto, TensorProto, ValueInfoProto, helper, numpy_helper
 
 Shape = list[int | str | None]
 COLOURS = ("red", "green", "blue")
-_ML_OPSET = 3
 
 
 def identity(path: Path, element: int, shape: Shape) -> Path:
@@ -122,10 +122,43 @@ def classifier(path: Path, *, keys: str = "classlabels_int64s") -> Path:
         helper.make_node("ZipMap", ["chances"], ["probabilities"], domain="ai.onnx.ml", **{keys: keyed}),
     ]
     key = TensorProto.INT64 if keys == "classlabels_int64s" else TensorProto.STRING
-    element = helper.make_map_type_proto(key, helper.make_tensor_type_proto(TensorProto.FLOAT, []))
-    maps = helper.make_value_info("probabilities", helper.make_sequence_type_proto(element))
-    outputs = [_value("label", TensorProto.INT64, ["N"]), maps]
+    outputs = [_value("label", TensorProto.INT64, ["N"]), _maps(key)]
     return _save(path, nodes, [_value("x", TensorProto.FLOAT, ["N", 4])], outputs, {"w": _weights(4, 3)})
+
+
+def tree(path: Path) -> Path:
+    """One split of one tree: onnxruntime does not know how many dimensions its chances have."""
+    node = helper.make_node(
+        "TreeEnsembleClassifier",
+        ["x"],
+        ["label", "chances"],
+        domain="ai.onnx.ml",
+        nodes_treeids=[0, 0, 0],
+        nodes_nodeids=[0, 1, 2],
+        nodes_featureids=[0, 0, 0],
+        nodes_modes=["BRANCH_LEQ", "LEAF", "LEAF"],
+        nodes_values=[0.5, 0.0, 0.0],
+        nodes_truenodeids=[1, 0, 0],
+        nodes_falsenodeids=[2, 0, 0],
+        class_treeids=[0, 0],
+        class_nodeids=[1, 2],
+        class_ids=[0, 1],
+        class_weights=[1.0, 1.0],
+        classlabels_strings=["klein", "groß"],
+        post_transform="NONE",
+    )
+    labels: Any = ["klein", "groß"]
+    maps = helper.make_node(
+        "ZipMap", ["chances"], ["probabilities"], domain="ai.onnx.ml", classlabels_strings=labels
+    )
+    outputs = [_value("label", TensorProto.STRING, ["N"]), _maps(TensorProto.STRING)]
+    inputs = [_value("x", TensorProto.FLOAT, ["N", 4])]
+    return _save(path, [node, maps], inputs, outputs, ml_opset=1)
+
+
+def _maps(key: int) -> ValueInfoProto:
+    element = helper.make_map_type_proto(key, helper.make_tensor_type_proto(TensorProto.FLOAT, []))
+    return helper.make_value_info("probabilities", helper.make_sequence_type_proto(element))
 
 
 def _value(name: str, element: int, shape: Shape) -> ValueInfoProto:
@@ -142,10 +175,11 @@ def _save(
     inputs: list[ValueInfoProto],
     outputs: list[ValueInfoProto],
     constants: dict[str, np.ndarray] | None = None,
+    ml_opset: int = 3,
 ) -> Path:
     initializers = [numpy_helper.from_array(value, name) for name, value in (constants or {}).items()]
     graph = helper.make_graph(nodes, "test", inputs, outputs, initializers)
-    opsets = [helper.make_opsetid("", 17), helper.make_opsetid("ai.onnx.ml", _ML_OPSET)]
+    opsets = [helper.make_opsetid("", 17), helper.make_opsetid("ai.onnx.ml", ml_opset)]
     model = helper.make_model(graph, opset_imports=opsets, ir_version=8)
     onnx.checker.check_model(model)
     onnx.save_model(model, path)

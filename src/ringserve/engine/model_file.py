@@ -10,9 +10,12 @@ from blake3 import blake3
 
 from ringserve.engine.onnx_graph import Scope, read_scopes
 from ringserve.engine.randomness import draws_random_numbers
+from ringserve.engine.zipmap import find_zipmaps, replace_zipmaps
 from ringserve.errors import UsageError
 
 _WORDS_MAX = 64
+_COPY_BYTES_MAX = (1 << 31) - (1 << 16)
+"""The most that Protocol Buffers take, less some room."""
 
 
 @dataclass(frozen=True, slots=True)
@@ -26,6 +29,7 @@ class ModelFile:
         random: Whether a node draws random numbers, or the graph could not be looked into.
         files: The file, and those that hold its weights.
         stamp: Size and time of change of each of them, to see that nothing changed while it was opened.
+        served: What onnxruntime is to open: the file, or a copy in which tensors stand for maps (`zipmap`).
         words: Some of the strings that stand in the graph, such as categories: what its inputs may want.
     """
 
@@ -35,6 +39,7 @@ class ModelFile:
     random: bool
     files: tuple[Path, ...]
     stamp: tuple[tuple[int, int], ...]
+    served: Path | bytes
     words: tuple[str, ...] = ()
 
 
@@ -46,14 +51,24 @@ def read_model_file(path: Path) -> ModelFile:
     """
     try:
         _check(path)
-        scopes = _read_scopes(path)
+        with path.open("rb") as opened:
+            view = memoryview(mmap.mmap(opened.fileno(), 0, access=mmap.ACCESS_READ))
+        scopes = _read_scopes(path, view)
         files = (path, *(path.parent / name for name in _locations(scopes)))
         for file in files[1:]:
             if not file.is_file():
                 raise UsageError(f"{path} needs the weights file {file.name}; put it beside the model")
         stamp = _stamp(files)
-        random = draws_random_numbers(scopes)
-        return ModelFile(path, path.stem, _digest(files), random, files, stamp, _words(scopes))
+        return ModelFile(
+            path=path,
+            name=path.stem,
+            digest=_digest(files),
+            random=draws_random_numbers(scopes),
+            files=files,
+            stamp=stamp,
+            served=_served(path, view, scopes, files),
+            words=_words(scopes),
+        )
     except OSError as error:
         raise UsageError(f"{path} cannot be read: {error.strerror or error}") from error
 
@@ -79,15 +94,19 @@ def _check(path: Path) -> None:
         raise UsageError(f"{path} is empty; copy or export the model again")
 
 
-def _read_scopes(path: Path) -> list[Scope]:
-    with path.open("rb") as file:
-        view = memoryview(mmap.mmap(file.fileno(), 0, access=mmap.ACCESS_READ))
+def _read_scopes(path: Path, view: memoryview) -> list[Scope]:
     try:
         return list(read_scopes(view))
     except ValueError as error:
         raise UsageError(
             f"{path} is no ONNX model, or a damaged one ({error}); copy or export it again"
         ) from error
+
+
+def _served(path: Path, view: memoryview, scopes: list[Scope], files: tuple[Path, ...]) -> Path | bytes:
+    """Weights in other files are found by the model's path only, so such a model is opened as it is."""
+    zipmaps = find_zipmaps(scopes) if len(files) == 1 and len(view) <= _COPY_BYTES_MAX else {}
+    return replace_zipmaps(view, zipmaps) if zipmaps else path
 
 
 def _locations(scopes: list[Scope]) -> list[str]:

@@ -51,9 +51,10 @@ class Node:
 
 @dataclass(slots=True)
 class Scope:
-    """One graph or function body. `outer` is the graph around it, whose names it may use."""
+    """One graph or function body; `outer` is the graph around it, whose names it may use."""
 
     outer: Scope | None = None
+    is_main: bool = False
     nodes: list[Node] = field(default_factory=list)
     initializers: list[Tensor] = field(default_factory=list)
 
@@ -84,7 +85,7 @@ def read_scopes(model: memoryview) -> Iterator[Scope]:
         raise ValueError("no graph in the file")
     while waiting:  # a list, not recursion: subgraphs in a hostile file may nest without end
         message, node_tag, outer = waiting.pop()
-        scope = Scope(outer)
+        scope = Scope(outer, is_main=outer is None and node_tag == _GRAPH_NODE)
         for part in read_fields(message):
             if part.tag == node_tag:
                 node, subgraphs = _read_node(part.data)

@@ -103,7 +103,7 @@ def choose(provider: str, say: Say, runtime: Runtime) -> ProviderChoice:
 
 
 def open_session(
-    choice: ProviderChoice, path: Path, threads: int, say: Say, runtime: Runtime
+    choice: ProviderChoice, model: Path | bytes, threads: int, say: Say, runtime: Runtime
 ) -> tuple[Session, str]:
     """Open the model on the provider chosen, and make sure that it is the one in use.
 
@@ -115,13 +115,13 @@ def open_session(
         Exception: Whatever onnxruntime raises about the model itself.
     """
     if choice.onnx == CPU:
-        return runtime.open(path, [CPU], threads), "cpu"
+        return runtime.open(model, [CPU], threads), "cpu"
     try:
-        session = runtime.open(path, [choice.onnx, CPU], threads)
+        session = runtime.open(model, [choice.onnx, CPU], threads)
     except Exception as error:  # noqa: BLE001 - the border: providers raise what they like
         reason = shorten(error)
         # If the model is what is wrong, this raises the true error, and nothing was said of CUDA.
-        session = runtime.open(path, [CPU], threads)
+        session = runtime.open(model, [CPU], threads)
     else:
         if choice.onnx in session.get_providers():
             return session, choice.name

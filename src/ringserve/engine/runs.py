@@ -26,9 +26,10 @@ class TimedRuns:
         outputs: Names of the outputs asked for.
         slowest_s: The longest run so far.
         last_failure: Why the last run that failed did; empty before.
+        ranks: How many dimensions each output had in the last run; empty before.
     """
 
-    __slots__ = ("_bfloats", "_seconds", "_session", "last_failure", "outputs", "slowest_s")
+    __slots__ = ("_bfloats", "_seconds", "_session", "last_failure", "outputs", "ranks", "slowest_s")
 
     def __init__(self, session: Session, outputs: Sequence[TensorSpec]) -> None:
         """Nothing has run yet."""
@@ -38,6 +39,7 @@ class TimedRuns:
         self.outputs = [spec.name for spec in outputs]
         self.slowest_s = 0.0
         self.last_failure = ""
+        self.ranks: list[int] = []
 
     def run(self, feed: Feed, rows: int) -> list[Array]:
         """Run and remember the time. Outputs of BF16 come as float32, to be compared as numbers.
@@ -58,6 +60,7 @@ class TimedRuns:
         seconds = time.perf_counter() - started
         self._seconds.setdefault(rows, []).append(seconds)
         self.slowest_s = max(self.slowest_s, seconds)
+        self.ranks = [out.ndim for out in answer]
         return [
             widen_bfloat16(out) if bfloat else out for out, bfloat in zip(answer, self._bfloats, strict=True)
         ]

@@ -118,11 +118,11 @@ class Runtime:
         """Whether this machine has an NVIDIA device, usable or not."""
         return any(path.exists() for path in self.device_files)
 
-    def open(self, path: Path, providers: Sequence[str], threads: int) -> Session:
+    def open(self, model: Path | bytes, providers: Sequence[str], threads: int) -> Session:
         """Open a model.
 
         Args:
-            path: The model's file.
+            model: The model's file, or what stands in it.
             providers: In order of preference. One whose libraries do not load is left out without a word.
             threads: Threads that work on one operator, the calling one included.
 
@@ -136,7 +136,7 @@ class Runtime:
             with contextlib.redirect_stdout(io.StringIO()):
                 onnxruntime.preload_dlls()
         session: Session = onnxruntime.InferenceSession(
-            path, _options(threads), providers=list(providers), enable_fallback=0
+            model, _options(threads), providers=list(providers), enable_fallback=0
         )
         return BFloatSession(session) if _has_bfloats(session) else session
 

@@ -14,7 +14,7 @@ from ringserve.engine.reasons import shorten
 from ringserve.engine.run_plan import RunPlan, make_plan
 from ringserve.engine.runs import TimedRuns
 from ringserve.engine.runtime import CPU, Runtime, Session
-from ringserve.engine.specs import read_inputs, read_outputs, why_not_batched
+from ringserve.engine.specs import read_inputs, read_outputs, why_not_batched, with_ranks
 from ringserve.errors import ModelFailed, UsageError
 
 _PLANS_MAX = 256
@@ -92,7 +92,7 @@ class Engine:
         choice = choose(provider, say, runtime)
         file = read_model_file(path)
         try:
-            session, used = open_session(choice, path, threads, say, runtime)
+            session, used = open_session(choice, file.served, threads, say, runtime)
         except UsageError:
             raise
         except Exception as error:  # the border: onnxruntime's errors share no base class
@@ -102,7 +102,7 @@ class Engine:
         single_run_s, full_batch_s = loading.prepare(batching)
         if not loading.has_run and choice.falls_back and used == choice.name:
             # A provider may load and then fail at every run: a device too old, too full, or taken.
-            on_cpu = _Loading(file, runtime.open(path, [CPU], threads), max_batch)
+            on_cpu = _Loading(file, runtime.open(file.served, [CPU], threads), max_batch)
             figures = on_cpu.prepare(batching)
             if on_cpu.has_run:
                 tell_of_fallback(choice, loading.runs.last_failure, say)
@@ -115,7 +115,7 @@ class Engine:
             version="1",
             digest=file.digest,
             inputs=loading.inputs,
-            outputs=loading.outputs,
+            outputs=with_ranks(loading.outputs, loading.runs.ranks),
             batching=batches,
             max_batch=max_batch if batches else 1,
             cacheable=not file.random,

@@ -3,6 +3,7 @@
 from __future__ import annotations
 
 from collections.abc import Callable, Sequence
+from dataclasses import replace
 
 from ringserve.core.tensor import Dim, DType, TensorSpec
 from ringserve.engine.runtime import Argument, Session
@@ -46,6 +47,21 @@ def read_outputs(session: Session, model: str, say: Callable[[str], None]) -> tu
     if left_out:
         say(f"model {model!r}: left out are the outputs {listed}; to have them served, {mend}")
     return tuple(specs)
+
+
+def with_ranks(outputs: Sequence[TensorSpec], ranks: Sequence[int]) -> tuple[TensorSpec, ...]:
+    """Open as many dimensions as an output has where onnxruntime cannot tell their number, and so says none.
+
+    Args:
+        outputs: As described by the session.
+        ranks: The dimensions each had in a run; empty where nothing has run.
+    """
+    if not ranks:
+        return tuple(outputs)
+    return tuple(
+        replace(spec, shape=(None,) * rank) if spec.shape == () else spec
+        for spec, rank in zip(outputs, ranks, strict=True)
+    )
 
 
 def why_not_batched(inputs: Sequence[TensorSpec]) -> str:
