@@ -28,21 +28,12 @@ _WORKER = ("worker", "up")
 _GATEWAY = ("gateway", "up")
 _ALL = COMMANDS
 
-
-_ADDRESS = "Addresses"
-_FLEET = "Fleet"
-_BATCHING = "Batching"
-_CACHE = "Cache"
-_ENGINE = "Engine"
-_QUEUE = "Queue and deadlines"
-_RING = "Ring and failover"
-_HTTP = "Connections"
-_SECURITY = "Security"
-_STOP = "Stopping"
-_LOG = "Logs"
-
-GROUPS = (_ADDRESS, _FLEET, _BATCHING, _CACHE, _ENGINE, _QUEUE, _RING, _HTTP, _SECURITY, _STOP, _LOG)
+GROUPS = (
+    "Addresses", "Fleet", "Batching", "Cache", "Engine", "Queue and deadlines", "Ring and failover",
+    "Connections", "Security", "Stopping", "Logs",
+)  # fmt: skip
 """The headings, in the order in which they are shown."""
+_ADDRESS, _FLEET, _BATCHING, _CACHE, _ENGINE, _QUEUE, _RING, _HTTP, _SECURITY, _STOP, _LOG = GROUPS
 
 
 @dataclass(frozen=True, slots=True, kw_only=True)
@@ -127,6 +118,9 @@ class Settings:
         _ENGINE,
         _WORKER,
         "Where the model runs: auto (CUDA where it loads, else CPU), cpu, cuda, or any other provider.",
+    )
+    custom_ops: str = flag(
+        "", _ENGINE, _WORKER, "Libraries of custom operators (.so), separated by commas.", path=True
     )
     threads: int = flag(
         0,

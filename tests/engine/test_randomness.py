@@ -5,7 +5,7 @@ from pathlib import Path
 import pytest
 
 from ringserve.engine.onnx_graph import Node, Scope, Tensor, read_scopes
-from ringserve.engine.randomness import draws_random_numbers
+from ringserve.engine.randomness import draws_random_numbers, unknown_domains
 from tests.support import models
 
 
@@ -46,3 +46,17 @@ def test_a_flag_from_a_constant_node_is_read() -> None:
     constant = Node(op="Constant", outputs=["flag"], tensors=[Tensor(numbers=memoryview(b"\0"))])
     dropout = Node(op="Dropout", inputs=["x", "", "flag"])
     assert not draws_random_numbers([Scope(nodes=[constant, dropout])])
+
+
+@pytest.mark.parametrize("domain", ["", "ai.onnx", "ai.onnx.ml", "com.microsoft", "ai.onnx.preview.training"])
+def test_the_operators_of_onnx_and_of_onnxruntime_are_known(domain: str) -> None:
+    assert unknown_domains([Scope(nodes=[Node(op="Gemm", domain=domain)])]) == []
+
+
+def test_a_domain_is_unknown_wherever_its_operator_stands_unless_the_model_defines_it(tmp_path: Path) -> None:
+    outer = Scope(nodes=[Node(op="A", domain="x"), Node(op="B", domain="y")])
+    inner = Scope(outer, nodes=[Node(op="C", domain="x"), Node(op="D", domain="z")])
+    function = Scope(domain="y", op="B", nodes=[Node(op="Add")])
+    assert unknown_domains([outer, inner, function]) == ["x", "z"]
+    path = models.random_normal(tmp_path / "m.onnx", "function")
+    assert unknown_domains(list(read_scopes(memoryview(path.read_bytes())))) == []

@@ -6,6 +6,7 @@ from pathlib import Path
 
 import numpy as np
 import onnx
+import onnxruntime
 import pytest
 
 from ringserve.core.signature import Signature, TensorLayout
@@ -130,6 +131,24 @@ def test_a_model_that_onnxruntime_refuses_is_told_in_one_line(tmp_path: Path, ch
 def test_weights_in_another_file_are_loaded(tmp_path: Path) -> None:
     engine, _ = load(models.external_data(tmp_path / "m.onnx"))
     assert engine.spec.batching
+
+
+def test_a_model_in_onnxruntimes_own_format_is_served_and_nothing_of_it_remembered(tmp_path: Path) -> None:
+    source, path = models.mlp(tmp_path / "source.onnx"), tmp_path / "net.ort"
+    options = onnxruntime.SessionOptions()
+    options.optimized_model_filepath = str(path)
+    options.add_session_config_entry("session.save_model_format", "ORT")
+    session = onnxruntime.InferenceSession(source, options, providers=["CPUExecutionProvider"])
+    engine, said = load(path)
+    assert (engine.spec.name, engine.spec.batching, engine.spec.cacheable) == ("net", True, False)
+    (line,) = said
+    assert line.startswith(
+        "model 'net': its answers are neither remembered nor shared, as its graph is in onnx"
+    )
+    x = np.random.default_rng(0).standard_normal((1, 64)).astype(np.float32)
+    signature = Signature("net", "", (TensorLayout("x", DType.FP32, (1, 64)),))
+    got = np.frombuffer(engine.run(signature, [x.tobytes()])[0].payload, np.float32)
+    assert np.allclose(got, session.run(None, {"x": x})[0][0], 1e-4, 1e-5)
 
 
 def test_a_slow_model_starts_in_a_few_runs(tmp_path: Path) -> None:

@@ -122,3 +122,8 @@ def test_an_unknown_provider_is_one_line_that_names_it() -> None:
 
 def test_the_same_worker_twice_is_one_line_that_names_it() -> None:
     assert "127.0.0.1:9" in refusal("gateway", "--port", "0", "127.0.0.1:9", "127.0.0.1:9")
+
+
+def test_a_missing_library_of_operators_is_one_line_that_names_it() -> None:
+    said = refusal("worker", "0", "w", str(digits_path()), "--custom-ops", "/nowhere/operators.so")
+    assert "--custom-ops: there is no library /nowhere/operators.so" in said

@@ -9,11 +9,13 @@ from pathlib import Path
 from blake3 import blake3
 
 from ringserve.engine.onnx_graph import Scope, read_scopes
-from ringserve.engine.randomness import draws_random_numbers
+from ringserve.engine.randomness import draws_random_numbers, unknown_domains
 from ringserve.engine.zipmap import find_zipmaps, replace_zipmaps
 from ringserve.errors import UsageError
 
 _WORDS_MAX = 64
+_ORT_MARK = b"ORTM"
+"""What onnxruntime's own format has at its fifth byte; it is no Protocol Buffers and is not looked into."""
 _COPY_BYTES_MAX = (1 << 31) - (1 << 16)
 """The most that Protocol Buffers take, less some room."""
 
@@ -26,7 +28,9 @@ class ModelFile:
         path: As given.
         name: The file's stem.
         digest: BLAKE3 in hex, of the file; where weights lie in other files, of all of them together.
-        random: Whether a node draws random numbers, or the graph could not be looked into.
+        random: Whether a node draws random numbers.
+        unknown: Why nobody can say whether something else in it does; empty where all of it is known.
+        domains: Of operators that are not known: who uses one brings the library that has them.
         files: The file, and those that hold its weights.
         stamp: Size and time of change of each of them, to see that nothing changed while it was opened.
         served: What onnxruntime is to open: the file, or a copy in which tensors stand for maps (`zipmap`).
@@ -37,6 +41,8 @@ class ModelFile:
     name: str
     digest: str
     random: bool
+    unknown: str
+    domains: tuple[str, ...]
     files: tuple[Path, ...]
     stamp: tuple[tuple[int, int], ...]
     served: Path | bytes
@@ -53,7 +59,9 @@ def read_model_file(path: Path) -> ModelFile:
         _check(path)
         with path.open("rb") as opened:
             view = memoryview(mmap.mmap(opened.fileno(), 0, access=mmap.ACCESS_READ))
-        scopes = _read_scopes(path, view)
+        is_ort = bytes(view[4:8]) == _ORT_MARK
+        scopes = [] if is_ort else _read_scopes(path, view)
+        domains = unknown_domains(scopes)
         files = (path, *(path.parent / name for name in _locations(scopes)))
         for file in files[1:]:
             if not file.is_file():
@@ -64,6 +72,8 @@ def read_model_file(path: Path) -> ModelFile:
             name=path.stem,
             digest=_digest(files),
             random=draws_random_numbers(scopes),
+            unknown=_unknown(is_ort, domains),
+            domains=tuple(domains),
             files=files,
             stamp=stamp,
             served=_served(path, view, scopes, files),
@@ -101,6 +111,14 @@ def _read_scopes(path: Path, view: memoryview) -> list[Scope]:
         raise UsageError(
             f"{path} is no ONNX model, or a damaged one ({error}); copy or export it again"
         ) from error
+
+
+def _unknown(is_ort: bool, domains: list[str]) -> str:
+    if is_ort:
+        return "its graph is in onnxruntime's own format, which is not looked into"
+    if domains:
+        return f"operators of {', '.join(map(repr, domains))} may draw random numbers"
+    return ""
 
 
 def _served(path: Path, view: memoryview, scopes: list[Scope], files: tuple[Path, ...]) -> Path | bytes:

@@ -8,11 +8,11 @@ from __future__ import annotations
 from collections.abc import Iterator
 from dataclasses import dataclass, field
 
-from ringserve.engine.protobuf import EMPTY, read_fields
+from ringserve.engine.protobuf import EMPTY, Field, read_fields
 
 _MODEL_GRAPH, _MODEL_FUNCTION = 7, 25
 _GRAPH_NODE, _GRAPH_INITIALIZER = 1, 5
-_FUNCTION_NODE = 7
+_FUNCTION_NAME, _FUNCTION_NODE, _FUNCTION_DOMAIN = 1, 7, 10
 _NODE_INPUT, _NODE_OUTPUT, _NODE_OP, _NODE_ATTRIBUTE, _NODE_DOMAIN = 1, 2, 4, 5, 7
 _ATTRIBUTE_TENSOR, _ATTRIBUTE_GRAPH, _ATTRIBUTE_TENSORS, _ATTRIBUTE_GRAPHS = 5, 6, 10, 11
 _ATTRIBUTE_NAME, _ATTRIBUTE_STRINGS = 1, 9
@@ -51,10 +51,15 @@ class Node:
 
 @dataclass(slots=True)
 class Scope:
-    """One graph or function body; `outer` is the graph around it, whose names it may use."""
+    """One graph or function body; `outer` is the graph around it, whose names it may use.
+
+    `domain` and `op` are what nodes call a function by.
+    """
 
     outer: Scope | None = None
     is_main: bool = False
+    domain: str = ""
+    op: str = ""
     nodes: list[Node] = field(default_factory=list)
     initializers: list[Tensor] = field(default_factory=list)
 
@@ -93,7 +98,16 @@ def read_scopes(model: memoryview) -> Iterator[Scope]:
                 waiting.extend((graph, _GRAPH_NODE, scope) for graph in subgraphs)
             elif part.tag == _GRAPH_INITIALIZER and node_tag == _GRAPH_NODE:
                 scope.initializers.append(_read_tensor(part.data))
+            elif node_tag == _FUNCTION_NODE:
+                _read_name(part, scope)
         yield scope
+
+
+def _read_name(part: Field, function: Scope) -> None:
+    if part.tag == _FUNCTION_NAME:
+        function.op = part.text
+    elif part.tag == _FUNCTION_DOMAIN:
+        function.domain = part.text
 
 
 def _read_node(message: memoryview) -> tuple[Node, list[memoryview]]:

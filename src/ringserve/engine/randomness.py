@@ -15,6 +15,28 @@ _OPERATORS = frozenset({"Multinomial", "Bernoulli", "Sampling"})
 _DROPOUTS = frozenset({"Dropout", "BiasDropout", "BitmaskDropout", "BitmaskBiasDropout"})
 _TRAINING_MODE = {"Dropout": 2, "BitmaskDropout": 2, "BiasDropout": 4, "BitmaskBiasDropout": 4}
 """Which input of each kind of dropout says whether it trains."""
+_KNOWN_DOMAINS = frozenset(
+    {
+        "",
+        "ai.onnx",
+        "ai.onnx.ml",
+        "ai.onnx.preview",
+        "ai.onnx.preview.training",
+        "ai.onnx.training",
+        "com.microsoft",
+        "com.microsoft.nchwc",
+        "com.ms.internal.nhwc",
+    }
+)
+"""Whose operators are known here: the standard's, and onnxruntime's own."""
+
+
+def unknown_domains(scopes: Iterable[Scope]) -> list[str]:
+    """List the domains of operators that may draw for all that is known; functions in the model are known."""
+    scopes = list(scopes)
+    functions = {(scope.domain, scope.op) for scope in scopes if scope.op}
+    nodes = [node for scope in scopes for node in scope.nodes if (node.domain, node.op) not in functions]
+    return list(dict.fromkeys(node.domain for node in nodes if node.domain not in _KNOWN_DOMAINS))
 
 
 def draws_random_numbers(scopes: Iterable[Scope]) -> bool:

@@ -7,6 +7,8 @@ from __future__ import annotations
 
 import contextlib
 import ctypes
+import importlib
+import importlib.util
 import io
 from collections.abc import Sequence
 from pathlib import Path
@@ -17,12 +19,14 @@ import onnxruntime
 
 from ringserve.core.tensor import DType, count_elements
 from ringserve.engine.arrays import Array, array_type
+from ringserve.engine.reasons import shorten
 from ringserve.errors import UsageError
 
 CPU = "CPUExecutionProvider"
 CUDA = "CUDAExecutionProvider"
 SILENT = 4
 """ONNX Runtime's log level `fatal`: its errors reach us as exceptions, with the same text."""
+_EXTENSIONS = "onnxruntime_extensions"
 _BFLOAT16 = 16
 """ONNX's number for that element type."""
 
@@ -104,11 +108,14 @@ class Runtime:
         libraries: The folder with onnxruntime's provider libraries.
         cuda_driver: The name of the NVIDIA driver's library.
         device_files: One of these exists where the machine has an NVIDIA device.
+        custom_ops: Libraries of operators that every model opened from now on gets.
     """
 
     libraries = Path(onnxruntime.__file__).parent / "capi"
     cuda_driver = "libcuda.so.1"
     device_files: tuple[Path, ...] = (Path("/dev/nvidia0"), Path("/proc/driver/nvidia/gpus"))
+
+    custom_ops: tuple[str, ...] = ()
 
     def available(self) -> Sequence[str]:
         """Name the providers that are in this build."""
@@ -135,10 +142,25 @@ class Runtime:
             # no failure yet, and the true reason is told in our own words if it becomes one.
             with contextlib.redirect_stdout(io.StringIO()):
                 onnxruntime.preload_dlls()
+        options = _options(threads)
+        for library in self.custom_ops:
+            try:
+                options.register_custom_ops_library(library)
+            except Exception as error:  # the border: onnxruntime's errors share no base class
+                reason = shorten(error)
+                raise UsageError(
+                    f"the library {library} of custom operators cannot be used: {reason}"
+                ) from error
         session: Session = onnxruntime.InferenceSession(
-            model, _options(threads), providers=list(providers), enable_fallback=0
+            model, options, providers=list(providers), enable_fallback=0
         )
         return BFloatSession(session) if _has_bfloats(session) else session
+
+    def extensions_library(self) -> str:
+        """The library of the package onnxruntime-extensions; empty where that is not installed."""
+        if importlib.util.find_spec(_EXTENSIONS) is None:
+            return ""
+        return str(importlib.import_module(_EXTENSIONS).get_library_path())
 
     def load_library(self, name: str) -> str:
         """Try to load a shared library: the linker's reason why it does not load, or nothing."""

@@ -7,6 +7,7 @@ from pathlib import Path
 
 from ringserve.core.signature import Result, Signature
 from ringserve.core.tensor import ModelSpec
+from ringserve.engine.custom_ops import libraries_for
 from ringserve.engine.model_file import ModelFile, check_unchanged, read_model_file
 from ringserve.engine.probe import ROWS_MIN, Probe, Prober
 from ringserve.engine.provider import choose, open_session, tell_of_fallback
@@ -72,6 +73,7 @@ class Engine:
         max_batch: int,
         threads: int,
         say: Say,
+        custom_ops: str = "",
         runtime: Runtime | None = None,
     ) -> Engine:
         """Open a model, prove that it batches, and warm it up. Blocks: for a slow model for many runs.
@@ -83,6 +85,7 @@ class Engine:
             max_batch: Items a run at most.
             threads: Threads for one run.
             say: Takes each line for the person who started us.
+            custom_ops: Paths of libraries of custom operators, separated by commas.
             runtime: onnxruntime and this machine; tests put another in its place.
 
         Raises:
@@ -91,6 +94,7 @@ class Engine:
         runtime = runtime or Runtime()
         choice = choose(provider, say, runtime)
         file = read_model_file(path)
+        runtime.custom_ops = libraries_for(file, custom_ops, runtime)
         try:
             session, used = open_session(choice, file.served, threads, say, runtime)
         except UsageError:
@@ -107,6 +111,8 @@ class Engine:
             if on_cpu.has_run:
                 tell_of_fallback(choice, loading.runs.last_failure, say)
                 loading, used, (single_run_s, full_batch_s) = on_cpu, "cpu", figures
+        if file.unknown:
+            say(f"model {file.name!r}: its answers are neither remembered nor shared, as {file.unknown}")
         for line in loading.said:
             say(line)
         batches = loading.batches
@@ -118,7 +124,7 @@ class Engine:
             outputs=with_ranks(loading.outputs, loading.runs.ranks),
             batching=batches,
             max_batch=max_batch if batches else 1,
-            cacheable=not file.random,
+            cacheable=not file.random and not file.unknown,
             platform=used,
         )
         engine = cls(loading.session, spec, single_run_s, full_batch_s)

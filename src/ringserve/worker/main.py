@@ -90,6 +90,7 @@ def _load(settings: Settings, model: Path) -> Engine:
         max_batch=settings.max_batch,
         threads=threads_for(settings.workers_here, settings.threads),
         say=_say,
+        custom_ops=settings.custom_ops,
     )
 
 
