@@ -24,8 +24,15 @@ class Noted(Call):
         self.outcomes.append(error)
 
 
-def noted(value: int, now: float = 0.0, deadline: float = 1e9, signature: Signature = SIGNATURE) -> Noted:
-    """A call whose payload and key are this number."""
-    call = Noted(Key(value.to_bytes(16, "big")), signature, bytes([value % 256]), now, deadline)
+def noted(
+    value: int,
+    now: float = 0.0,
+    deadline: float = 1e9,
+    signature: Signature = SIGNATURE,
+    payload: bytes | None = None,
+) -> Noted:
+    """A call whose key is this number, and its payload too unless it is told another."""
+    payload = bytes([value % 256]) if payload is None else payload
+    call = Noted(Key(value.to_bytes(16, "big")), signature, payload, now, deadline)
     call.outcomes = []
     return call

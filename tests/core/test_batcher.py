@@ -22,7 +22,7 @@ def flight(value: int, now: float = 0.0, signature: Signature | None = None) -> 
 def abandon(batcher: Batcher, gone: Flight) -> None:
     for call in list(gone.calls):
         leave(call)
-    batcher.abandon(gone)
+    batcher.abandon([gone])
 
 
 def test_a_free_slot_takes_what_is_there_up_to_a_full_batch() -> None:

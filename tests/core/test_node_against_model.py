@@ -12,21 +12,40 @@ from ringserve.core.admission import Admission
 from ringserve.core.batcher import Batch
 from ringserve.core.node import Node, NodeSettings
 from ringserve.core.signature import Result, ResultLayout, Signature, TensorLayout
+from ringserve.core.single_flight import Flight
 from ringserve.core.tensor import DType
 from ringserve.errors import DeadlinePassed, Draining, ModelFailed, QueueFull, ServeError, WaitTooLong
-from tests.core.calls import SIGNATURE, Noted, noted
+from tests.core.calls import Noted, noted
 
-LAYOUT = ResultLayout(())
-PAIR = Signature("m", "", (TensorLayout("x", DType.UINT8, (2, 1)),))
-POISON = (3, 13)
+POISON = (3, 11, 13)
 SWEEP_S = 0.020001
 QUEUE_MAX = 6
+ROWS = (1,) * 10 + (2, 2, 3, 7, 7, 12)
+"""Rows of the request that each value stands for."""
+
+SIGNATURES = {rows: Signature("m", "", (TensorLayout("x", DType.UINT8, (rows, 2)),)) for rows in range(1, 13)}
 values = st.integers(0, 15)
 
 
-def shape_of(value: int) -> Signature:
-    """Values from 10 on stand for requests of two rows, which never share a run with the others."""
-    return PAIR if value >= 10 else SIGNATURE
+def payload_of(value: int) -> bytes:
+    """Each row is the value and the row's number."""
+    return b"".join(bytes([value, row]) for row in range(ROWS[value]))
+
+
+def answer_of(payload: bytes) -> bytes:
+    """What the model makes of any rows, each apart from the others."""
+    return bytes(byte + 100 for byte in payload)
+
+
+def is_poison(payload: bytes) -> bool:
+    """Whether one of these rows is the one that fails: in the middle of its request."""
+    rows = zip(payload[::2], payload[1::2], strict=True)
+    return any(value in POISON and row == ROWS[value] // 2 for value, row in rows)
+
+
+def result_of(flight: Flight) -> Result:
+    layout = ResultLayout((TensorLayout("y", DType.UINT8, (flight.rows, 2)),))
+    return Result(layout, answer_of(flight.payload))
 
 
 class NodeMachine(RuleBasedStateMachine):
@@ -58,17 +77,18 @@ class NodeMachine(RuleBasedStateMachine):
     def start(self, batch: Batch) -> None:
         """Look at a run as the engine sees it begin."""
         assert batch.flights
-        assert len({flight.signature for flight in batch.flights}) == 1
+        assert {flight.signature.encoded for flight in batch.flights} == {batch.signature.encoded}
+        assert all(len(flight.payload) == 2 * flight.rows for flight in batch.flights)
         assert batch.rows == sum(flight.rows for flight in batch.flights)
-        assert batch.rows <= self.shape.max_batch or len(batch.flights) == 1
+        assert batch.rows <= self.shape.max_batch
         waiting = [call for flight in batch.flights for call in flight.calls]
         assert all(flight.calls for flight in batch.flights)
         assert all(call.deadline > self.now for call in waiting)
         self.batches.append(batch)
         assert len(self.batches) <= self.shape.slots
         if self.shape.cacheable:
-            running = Counter(flight.key for one in self.batches for flight in one.flights)
-            assert max(running.values()) == 1
+            wanted = [flight for one in self.batches for flight in one.flights if flight.calls]
+            assert max(Counter(flight.payload for flight in wanted).values()) == 1
             if self.shape.cache_capacity == 1000:
                 assert not any(self.landed[flight.payload[0]] for flight in batch.flights)
 
@@ -82,16 +102,18 @@ class NodeMachine(RuleBasedStateMachine):
 
     def land(self, number: int) -> None:
         batch = self.batches.pop(number % len(self.batches))
-        payloads = [flight.payload[0] for flight in batch.flights]
-        if set(payloads) & set(POISON):
+        if any(is_poison(flight.payload) for flight in batch.flights):
             self.node.finished(batch, ModelFailed("poison"), self.now)
         else:
-            self.landed.update(payloads)
-            self.node.finished(batch, [Result(LAYOUT, bytes([one, one])) for one in payloads], self.now)
+            values = [flight.payload[0] for flight in batch.flights]
+            self.node.finished(batch, [result_of(flight) for flight in batch.flights], self.now)
+            for value, flight in zip(values, batch.flights, strict=True):
+                self.landed[value] += flight.whole is None or not flight.whole.missing
 
     @rule(value=values, left_s=st.sampled_from([-1.0, 0.0, 0.01, 0.5, 1e6]))
     def submit(self, value: int, left_s: float) -> None:
-        call = noted(value, self.now, self.now + left_s, shape_of(value))
+        shape = SIGNATURES[ROWS[value]]
+        call = noted(value, self.now, self.now + left_s, shape, payload_of(value))
         before = self.node.cache.hits
         self.node.submit(call, self.now)
         self.calls.append((value, call))
@@ -155,7 +177,8 @@ class NodeMachine(RuleBasedStateMachine):
                     assert call.deadline <= self.now
                 elif not isinstance(outcome, QueueFull | WaitTooLong | Draining):
                     assert not isinstance(outcome, ServeError)
-                    assert outcome[0].payload == bytes([value, value])
+                    assert outcome[0].payload == answer_of(payload_of(value))
+                    assert outcome[0].layout.outputs[0].shape == (ROWS[value], 2)
 
     @invariant()
     def the_books_balance(self) -> None:
@@ -168,13 +191,16 @@ class NodeMachine(RuleBasedStateMachine):
     def teardown(self) -> None:
         """Whatever happened: once runs finish and time goes on, nobody is left without an outcome."""
         self.node.flush(self.now)
-        for _ in range(2 * len(self.calls) + 1):
+        for _ in range(2 * sum(ROWS[value] for value, _call in self.calls) + 1):
             if self.batches:
                 self.land(0)
             self.now += 1.0
             self.node.tick(self.now)
         assert (self.open_calls(), self.batches) == ([], [])
         assert self.node.depth == 0
+        abandoned = [flight for queue in self.node._batcher._groups.values() for flight in queue]
+        assert not any(flight.calls for flight in abandoned)
+        assert len(abandoned) == self.node._batcher._abandoned
         assert len(self.node._flights) == 0
         assert self.node.oldest_run_s(self.now) == 0.0
 

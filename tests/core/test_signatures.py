@@ -5,7 +5,7 @@ from dataclasses import replace
 import pytest
 
 from ringserve.core.signature import Signature, TensorLayout
-from ringserve.core.signatures import SIGNATURES_MAX, Signatures
+from ringserve.core.signatures import SIGNATURES_MAX, Signatures, check
 from ringserve.core.tensor import DType, ModelSpec, TensorSpec
 from ringserve.errors import BadRequest
 
@@ -72,9 +72,12 @@ def test_the_inputs_of_a_batched_model_have_equally_many_items() -> None:
     assert Signatures(BOTH).find(pair(2, 2).encoded).rows == 2
     with pytest.raises(BadRequest, match="equally many items"):
         Signatures(BOTH).find(pair(2, 3).encoded)
+
+
+def test_what_may_not_run_apart_is_one_item_whatever_its_first_axis() -> None:
     apart = (BOTH.inputs[0], TensorSpec("y", DType.INT64, ("c",)))
     spec = replace(BOTH, inputs=apart, batching=False)
-    assert Signatures(spec).find(pair(2, 3).encoded).rows == 2
+    assert Signatures(spec).find(pair(2, 3).encoded).rows == 1
 
 
 def test_only_outputs_that_the_model_has_may_be_asked_for() -> None:
@@ -99,6 +102,38 @@ def test_bytes_that_mean_the_same_find_the_same_request_but_are_read_again() -> 
 def test_a_first_dimension_that_belongs_to_the_item_is_one_row() -> None:
     fixed = replace(SPEC, inputs=(TensorSpec("x", DType.FP32, (3, 4)),), batching=False)
     assert Signatures(fixed).find(signature(shape=(3, 4)).encoded).rows == 1
+
+
+ONE_ITEM = replace(
+    BOTH,
+    inputs=(TensorSpec("x", DType.FP32, (1, 4)), TensorSpec("y", DType.INT64, (1,))),
+    outputs=(TensorSpec("z", DType.FP32, (1,)),),
+    batching=False,
+    max_batch=1,
+)
+
+
+def test_a_model_that_takes_one_item_a_run_is_sent_any_number() -> None:
+    assert Signatures(ONE_ITEM).find(pair(1, 1).encoded).rows == 1
+    assert Signatures(ONE_ITEM).find(pair(7, 7).encoded).rows == 7
+    with pytest.raises(BadRequest, match="equally many items"):
+        Signatures(ONE_ITEM).find(pair(2, 3).encoded)
+    with pytest.raises(BadRequest, match=r"input x has shape \[1, 4\], got \[0, 4\]"):
+        Signatures(ONE_ITEM).find(pair(0, 0).encoded)
+    with pytest.raises(BadRequest, match=r"input x has shape \[1, 4\], got \[2, 5\]"):
+        check(ONE_ITEM, Signature("m", "", (TensorLayout("x", DType.FP32, (2, 5)), pair(2, 2).inputs[1])))
+
+
+def test_one_item_a_run_must_be_what_all_tensors_say() -> None:
+    for spec in (
+        replace(ONE_ITEM, outputs=(TensorSpec("z", DType.FP32, (None,)),)),
+        replace(ONE_ITEM, outputs=(TensorSpec("z", DType.FP32, ()),)),
+        replace(ONE_ITEM, inputs=(ONE_ITEM.inputs[0], TensorSpec("y", DType.INT64, ("b",)))),
+    ):
+        assert not spec.takes_one_item
+        with pytest.raises(BadRequest, match=r"input x has shape \[1, 4\], got \[2, 4\]"):
+            check(spec, pair(2, 2))
+    assert not replace(ONE_ITEM, batching=True).takes_one_item
 
 
 def test_many_items_of_nothing_are_refused() -> None:

@@ -3,7 +3,8 @@
 A request that would wait longer than it is worth is refused at once, while another worker may still take
 it; what has been accepted is never dropped for it. Two rules: the queue has a length, and the expected
 wait (items waiting x seconds an item) must fit both `max_wait_s` and the request's own deadline. An empty
-queue takes anyone.
+queue takes anyone, of however many items: such a request runs slice by slice, and others are refused while
+more of it waits than the queue may hold.
 
 Seconds an item is a moving average over runs. What one item costs in a queue shows in the runs of a busy
 engine. A run that was not full tells only that an item costs no more than that: one item alone may take

@@ -10,6 +10,9 @@ oldest flight has waited longest goes first, so no group starves.
 
 Flights that were abandoned while queued stay in their queue until it is cut or until they are the
 majority; taking one out of the middle would cost a walk for each caller that hangs up.
+
+A flight of more than `max_batch` rows (a `Whole`, see `slices`) keeps its place in the queue while slice
+after slice is cut from it. What comes later waits for all of it, as it waits for as many rows of others.
 """
 
 from __future__ import annotations
@@ -20,7 +23,7 @@ from dataclasses import dataclass
 from typing import TYPE_CHECKING
 
 if TYPE_CHECKING:
-    from collections.abc import Iterator
+    from collections.abc import Iterator, Sequence
 
     from ringserve.core.signature import Signature
     from ringserve.core.single_flight import Flight
@@ -89,7 +92,7 @@ class Batcher:
         """Set the rule.
 
         Args:
-            max_batch: Rows a run at most; a single flight with more runs alone.
+            max_batch: Rows a run at most; a flight with more must be a `Whole`, of which slices run.
             timeout_s: How long a flight may wait for company.
             window: Whether a free slot waits for company at all.
         """
@@ -113,11 +116,12 @@ class Batcher:
         queue.append(flight)
         self.depth += flight.rows
 
-    def abandon(self, flight: Flight) -> None:
-        """Forget a queued flight that nobody waits for."""
-        self.depth -= flight.rows
-        flight.payload = b""
-        self._abandoned += 1
+    def abandon(self, flights: Sequence[Flight]) -> None:
+        """Forget queued flights that nobody waits for; all that lost their callers together, at once."""
+        for flight in flights:
+            self.depth -= flight.rows
+            flight.payload = b""
+        self._abandoned += len(flights)
         if self._abandoned > _ABANDONED_MIN and self._abandoned > self.depth:
             self._compact()
 
@@ -143,9 +147,16 @@ class Batcher:
             flight.running = True
             flights.append(flight)
             rows += flight.rows
+        first = flights[0]
+        whole = first.whole
+        if whole is not None and whole is first:
+            # No other has joined it: its rows alone fill a run.
+            flights, rows = [whole.take()], max_batch
+            if whole.rows:
+                queue.appendleft(whole)
         self.depth -= rows
         if not queue:
-            del self._groups[flights[0].signature.encoded]
+            del self._groups[first.signature.encoded]
         batch = Batch(flights, rows, self._reason(flights[0], rows, now), now)
         batch.full = rows >= max_batch or self.depth > 0
         return batch

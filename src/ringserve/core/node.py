@@ -10,15 +10,18 @@ together runs together::
        ├──join──▶ waits on a flight                              └─ failed, several flights
        └──new───▶ queued ─────────────▲                              └─▶ each again alone
 
+A call of more rows than one run takes is one flight all the same, which runs in slices (see `slices`).
 A batch that failed is run again flight by flight, so that only the culprit fails. Each accepted call
 leaves by exactly one of answer, failure, deadline and cancellation: `accepted == finished + pending`.
+All these ways out stand in one file, which therefore has more than 300 lines.
 """
 
 from __future__ import annotations
 
 from collections import deque
 from dataclasses import dataclass
-from typing import TYPE_CHECKING
+from itertools import chain
+from typing import TYPE_CHECKING, cast
 
 from ringserve.core.batcher import Batch, Batcher, CutReason
 from ringserve.core.cache import Cache
@@ -26,6 +29,7 @@ from ringserve.core.deadlines import DeadlineSweep
 from ringserve.core.failures import Failures
 from ringserve.core.node_statistics import NodeHistograms, NodeStatistics, statistics_of
 from ringserve.core.single_flight import Flight, SingleFlight, expired, leave
+from ringserve.core.slices import Whole
 from ringserve.errors import DeadlinePassed, ServeError
 
 if TYPE_CHECKING:
@@ -34,6 +38,7 @@ if TYPE_CHECKING:
     from ringserve.core.admission import Admission
     from ringserve.core.call import Call
     from ringserve.core.signature import Key, Result
+    from ringserve.core.slices import Slice
 
 RESULT_OVERHEAD_BYTES = 300
 """What an entry of the cache weighs beside its payload: key, result, table slot."""
@@ -48,7 +53,7 @@ class NodeSettings:
         cacheable: False for a model that draws random numbers: nothing is cached or joined.
         cache_capacity: Answers remembered; 0 turns the cache off.
         cache_bytes_max: Bytes remembered.
-        max_batch: Rows a run.
+        max_batch: Rows a run; a call of more is run in slices.
         batch_timeout_s: How long a flight may wait for company.
         window: Whether a free slot waits for company.
         slots: Runs at a time.
@@ -84,6 +89,7 @@ class Node:
         self._sweep = DeadlineSweep()
         self._again: deque[Flight] = deque()
         self._running: dict[int, Batch] = {}
+        self._rows_max = settings.max_batch
         self._free_slots = settings.slots
         self.slowest_run_s = 0.0
         self.accepted = 0
@@ -92,6 +98,7 @@ class Node:
         self.cancelled_calls = 0
         self.runs_finished = 0
         self.items_cut = 0
+        self.sliced_calls = 0
         self.cuts = dict.fromkeys(CutReason, 0)
         self.histograms = NodeHistograms()
 
@@ -124,16 +131,20 @@ class Node:
             if self._flights.try_join(call):
                 self._watch(call)
                 return
-        refusal = self.admission.check(self._batcher.depth, call.signature.rows, now, call.deadline)
+        rows = call.signature.rows
+        refusal = self.admission.check(self._batcher.depth, rows, now, call.deadline)
         if refusal is not None:
             self.finished_calls += 1
             self.failures.count(refusal)
             call.fail(refusal)
             return
-        flight = Flight(call, now)
+        if rows > self._rows_max:
+            flight = self._add_whole(call, now)
+        else:
+            flight = Flight(call, now)
+            self._batcher.add(flight)
         if self.settings.cacheable:
             self._flights.open(flight)
-        self._batcher.add(flight)
         self._watch(call)
 
     def flush(self, now: float) -> None:
@@ -162,7 +173,10 @@ class Node:
             return
         self.admission.observe_run(batch.rows, run_s / self.settings.slots, full=batch.full)
         for flight, result in zip(batch.flights, outcome, strict=True):
-            self._landed(flight, result, now)
+            if flight.whole is None:
+                self._landed(flight, result, now)
+            else:
+                self._slice_landed(cast("Slice", flight), result, now)
 
     def cancel(self, call: Call) -> None:
         """Forget a call whose caller left; one that was answered already is no error."""
@@ -201,6 +215,13 @@ class Node:
         """The age of the oldest run that goes on, in seconds; 0 while none does."""
         return max((now - batch.started_at for batch in self._running.values()), default=0.0)
 
+    def _add_whole(self, call: Call, now: float) -> Flight:
+        self.sliced_calls += 1
+        whole = Whole(call, now, self._rows_max)
+        for flight in whole.waiting():
+            self._batcher.add(flight)
+        return whole
+
     def _watch(self, call: Call) -> None:
         if call.deadline < self._sweep.earliest:
             self._sweep.note(call.deadline)
@@ -229,7 +250,7 @@ class Node:
         for call in expired([flight], now):
             self._fail(call, _too_late(call))
         if not flight.calls:
-            self._flights.close(flight)
+            self._flights.close(flight.whole or flight)
         return bool(flight.calls)
 
     def _landed(self, flight: Flight, result: Result, now: float) -> None:
@@ -247,14 +268,24 @@ class Node:
             call.answer(result, name, False, int(took_s * 1e6))
         flight.calls = {}
 
+    def _slice_landed(self, part: Slice, result: Result, now: float) -> None:
+        outcome = part.whole.place(part, result)
+        if isinstance(outcome, ServeError):
+            self._fail_flight(part.whole, outcome)
+        elif outcome is not None:
+            self._landed(part.whole, outcome, now)
+
     def _failed(self, batch: Batch, error: ServeError) -> None:
         if len(batch.flights) > 1:
             self._again.extend(flight for flight in batch.flights if flight.calls)
             for flight in batch.flights:
                 if not flight.calls:
-                    self._flights.close(flight)
+                    self._flights.close(flight.whole or flight)
             return
         (flight,) = batch.flights
+        self._fail_flight(flight.whole or flight, error)
+
+    def _fail_flight(self, flight: Flight, error: ServeError) -> None:
         self._flights.close(flight)
         for call in list(flight.calls):
             self._fail(call, error)
@@ -267,16 +298,21 @@ class Node:
 
     def _leave(self, call: Call) -> None:
         flight = leave(call)
-        if flight is None or flight.running:
-            return
-        self._flights.close(flight)
-        self._batcher.abandon(flight)
+        waiting = flight.waiting() if flight is not None else ()
+        if flight is not None and waiting:
+            self._flights.close(flight)
+            self._batcher.abandon(waiting)
 
     def _all_flights(self) -> Iterator[Flight]:
-        yield from self._batcher
-        yield from self._again
-        for batch in self._running.values():
-            yield from batch.flights
+        """Walk over what calls may wait for; a whole counts once, for all its slices."""
+        wholes: dict[Flight, None] = {}
+        running = (flight for batch in self._running.values() for flight in batch.flights)
+        for flight in chain(self._batcher, self._again, running):
+            if flight.whole is None:
+                yield flight
+            else:
+                wholes[flight.whole] = None
+        yield from wholes
 
     def statistics(self, now: float) -> NodeStatistics:
         """What it counts and what waits and runs now, for those who watch it."""

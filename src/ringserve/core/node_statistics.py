@@ -35,6 +35,7 @@ class NodeStatistics:
         run_oldest_s: The age of the oldest run that goes on, in seconds.
         run_slowest_s: The slowest run so far, warm-up included, in seconds.
         runs: Runs finished.
+        sliced: Calls of more rows than a run takes, which therefore run in slices.
         max_batch: Rows a run.
         cuts: Batches cut, by reason.
         queue: Seconds from queueing to the cut, of flights.
@@ -59,6 +60,7 @@ class NodeStatistics:
     run_oldest_s: float
     run_slowest_s: float
     runs: int
+    sliced: int
     max_batch: int
     cuts: Mapping[str, int]
     queue: HistogramStatistics
@@ -114,6 +116,7 @@ def statistics_of(
         run_oldest_s=node.oldest_run_s(now),
         run_slowest_s=node.slowest_run_s,
         runs=node.runs_finished,
+        sliced=node.sliced_calls,
         max_batch=node.settings.max_batch,
         cuts={reason.value: count for reason, count in node.cuts.items()},
         queue=histograms.queue.statistics(),

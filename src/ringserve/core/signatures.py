@@ -19,12 +19,11 @@ SIGNATURES_MAX = 1024
 class Signatures:
     """Turns the encoded signature of a request into the one object that all requests of its shape share."""
 
-    __slots__ = ("_items_are_rows", "_known", "_spec")
+    __slots__ = ("_known", "_spec")
 
     def __init__(self, spec: ModelSpec) -> None:
         """Begin with none seen."""
         self._spec = spec
-        self._items_are_rows = bool(spec.inputs) and spec.inputs[0].has_batch_axis
         self._known: dict[bytes, Signature] = {}
 
     def find(self, encoded: bytes) -> Signature:
@@ -40,8 +39,6 @@ class Signatures:
             except ValueError as error:
                 raise BadRequest(f"the request's signature cannot be read: {error}") from error
             check(self._spec, known)
-            if not self._items_are_rows:
-                known.rows = 1
             self.remember(known)
         return known
 
@@ -53,11 +50,14 @@ class Signatures:
 
 
 def check(spec: ModelSpec, signature: Signature) -> None:
-    """Hold a request's tensors against what the model declares.
+    """Hold a request's tensors against what the model declares, and count its items.
+
+    A model that takes one item a run may be sent any number of them: the worker's node cuts the request.
+    Where the first axis counts no items, or they may not run apart, the request is one item.
 
     Raises:
         BadRequest: Another model, a tensor missing or in excess, a type or a dimension that differs,
-            inputs with different numbers of items for a model that is batched, or an output it has not.
+            inputs with different numbers of items for a model whose items run apart, or an output it has not.
     """
     if signature.model != spec.name or signature.version not in ("", spec.version):
         asked = f"{signature.model} version {signature.version}".removesuffix(" version ")
@@ -69,20 +69,21 @@ def check(spec: ModelSpec, signature: Signature) -> None:
     for tensor, layout in zip(spec.inputs, signature.inputs, strict=True):
         if layout.dtype is not tensor.dtype:
             raise BadRequest(f"input {tensor.name} takes {tensor.dtype.name}, got {layout.dtype.name}")
-        if not _fits(tensor, layout.shape):
+        if not _fits(tensor, layout.shape, any_batch=spec.takes_one_item):
             expected_shape, got_shape = describe_shape(tensor.shape), describe_shape(layout.shape)
-            raise BadRequest(
-                f"input {tensor.name} has shape {expected_shape}, got {got_shape}{_hint(tensor, layout.shape)}"
-            )
+            hint = _hint(tensor, layout.shape)
+            raise BadRequest(f"input {tensor.name} has shape {expected_shape}, got {got_shape}{hint}")
         if 0 in layout.shape and tensor.has_batch_axis and layout.shape[0] > 1:
             raise BadRequest(f"input {tensor.name} has {layout.shape[0]} items of nothing; send one")
-    counts = {layout.name: layout.shape[0] for layout in signature.inputs} if spec.batching else {}
+    counts = {layout.name: layout.shape[0] for layout in signature.inputs} if spec.counts_items else {}
     if len(set(counts.values())) > 1:
         raise BadRequest(f"the inputs of model {spec.name} must have equally many items, got {counts}")
     check_symbols(spec, signature)
     produced = [tensor.name for tensor in spec.outputs]
     if not set(signature.outputs) <= set(produced):
         raise BadRequest(f"model {spec.name} gives the outputs {produced}, not {list(signature.outputs)}")
+    if not spec.counts_items:
+        signature.rows = 1
 
 
 def _hint(tensor: TensorSpec, shape: tuple[int, ...]) -> str:
@@ -92,7 +93,9 @@ def _hint(tensor: TensorSpec, shape: tuple[int, ...]) -> str:
     return ""
 
 
-def _fits(tensor: TensorSpec, shape: tuple[int, ...]) -> bool:
+def _fits(tensor: TensorSpec, shape: tuple[int, ...], *, any_batch: bool) -> bool:
+    if any_batch and shape[:1] > (0,):
+        shape = (1, *shape[1:])
     return len(shape) == len(tensor.shape) and all(
         not isinstance(dim, int) or dim == size for dim, size in zip(tensor.shape, shape, strict=True)
     )

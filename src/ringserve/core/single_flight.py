@@ -11,10 +11,11 @@ from dataclasses import dataclass
 from typing import TYPE_CHECKING
 
 if TYPE_CHECKING:
-    from collections.abc import Iterable
+    from collections.abc import Iterable, Sequence
 
     from ringserve.core.call import Call
     from ringserve.core.signature import Key, Signature
+    from ringserve.core.slices import Whole
 
 
 class Flight:
@@ -26,9 +27,11 @@ class Flight:
         queued_at: When it was queued, in seconds of the brain's clock.
         rows: Items it takes in a queue and a run; at least 1, so that an empty tensor is not overlooked.
         running: Whether the engine has it.
+        whole: What runs in slices, of it and of its slices; None for a flight that is one run.
     """
 
     __slots__ = ("calls", "key", "payload", "queued_at", "rows", "running", "signature")
+    whole: Whole | None = None
 
     def __init__(self, call: Call, now: float) -> None:
         """Begin with the first call."""
@@ -40,6 +43,10 @@ class Flight:
         self.running = False
         self.calls: dict[Call, None] = {call: None}
         call.flight = self
+
+    def waiting(self) -> Sequence[Flight]:
+        """What of it is in the queue."""
+        return () if self.running else (self,)
 
 
 @dataclass(frozen=True, slots=True)

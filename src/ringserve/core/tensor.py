@@ -136,6 +136,17 @@ class ModelSpec:
     cacheable: bool
     platform: str
 
+    @property
+    def takes_one_item(self) -> bool:
+        """Whether the model is fixed to one item a run in all its tensors: n items are n runs of it."""
+        tensors = (*self.inputs, *self.outputs)
+        return not self.batching and all(tensor.shape[:1] == (1,) for tensor in tensors)
+
+    @property
+    def counts_items(self) -> bool:
+        """Whether a request's first axis counts items, which may run apart from each other."""
+        return self.batching or self.takes_one_item
+
 
 def describe_shape(shape: tuple[Dim, ...]) -> str:
     """Write a shape as people do: numbers, symbols' names, and ? for what is unknown."""

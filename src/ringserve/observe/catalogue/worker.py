@@ -132,6 +132,12 @@ _BATCHES: tuple[Metric[WorkerStatistics], ...] = (
         "Runs of the model that ended; a failed batch runs again item by item.",
         lambda s: s.node.runs,
     ),
+    Metric(
+        "ringserve_requests_sliced_total",
+        Kind.COUNTER,
+        "Requests of more items than one run takes, which ran in slices and were answered once.",
+        lambda s: s.node.sliced,
+    ),
     Metric("ringserve_runs_going", Kind.GAUGE, "Runs that go on.", lambda s: s.node.running),
     Metric("ringserve_runs_going_max", Kind.GAUGE, "The most runs at a time.", lambda s: s.node.slots),
     Metric(
