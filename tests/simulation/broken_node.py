@@ -11,6 +11,7 @@ from ringserve.core.cache import Cache
 from ringserve.core.node import Node
 from ringserve.core.signature import Result
 from ringserve.core.single_flight import SingleFlight
+from ringserve.core.slices import Whole, _join
 from tests.simulation.breaks import Break, Broken, always
 
 # Single flight, cache, node
@@ -68,6 +69,45 @@ def _remembers_too_much(right: Broken) -> Broken:
     return put
 
 
+# Slices
+
+
+def _joins_slices_as_they_land(right: Broken) -> Broken:
+    def place(self: Whole, part: Any, result: Result) -> Any:
+        part.number = len(self._results)
+        return right(self, part, result)
+
+    return place
+
+
+def _answers_before_the_last_slice(right: Broken) -> Broken:
+    def place(self: Whole, part: Any, result: Result) -> Any:
+        outcome = right(self, part, result)
+        return _join([result], [part.rows]) if self.missing == 1 else outcome
+
+    return place
+
+
+def _forgets_the_rows_left_over(right: Broken) -> Broken:
+    def waiting(self: Whole) -> Any:
+        return [flight for flight in right(self) if flight is self]
+
+    return waiting
+
+
+def _leaves_slices_in_the_queue(right: Broken) -> Broken:
+    def leave(self: Node, call: Any) -> None:
+        whole = call.flight.whole if call.flight is not None else None
+        if whole is None or len(whole.calls) > 1:
+            right(self, call)
+        else:
+            flight, call.flight = call.flight, None
+            del flight.calls[call]
+            self._flights.close(flight)
+
+    return leave
+
+
 # The batcher
 
 
@@ -108,7 +148,7 @@ def _drops_the_last(right: Broken) -> Broken:
 
 
 def _runs_the_abandoned(right: Broken) -> Broken:
-    def abandon(self: Batcher, flight: Any) -> None:
+    def abandon(self: Batcher, flights: Any) -> None:
         pass
 
     return abandon
@@ -127,6 +167,10 @@ BROKEN_NODES = (
     Break("shuffles a batch", Node, "finished", _shuffles_a_batch, "a wrong answer"),
     Break("runs what is too late", Node, "_drop_expired", always(True), "too late for all"),
     Break("lets everybody in", Admission, "check", always(None), "items wait"),
+    Break("joins slices as they land", Whole, "place", _joins_slices_as_they_land, "a wrong answer"),
+    Break("answers before the last slice", Whole, "place", _answers_before_the_last_slice, "a wrong answer"),
+    Break("forgets the rows left over", Whole, "waiting", _forgets_the_rows_left_over, "calls pending"),
+    Break("leaves slices in the queue", Node, "_leave", _leaves_slices_in_the_queue, "depth is miscounted"),
     Break("mixes signatures", Batcher, "cut", _mixes_signatures, "different signatures|rows in a run|twice"),
     Break("cuts too much", Batcher, "cut", _ignores_max_batch, "rows in a run of at most"),
     Break("drops the last of a batch", Batcher, "cut", _drops_the_last, "calls pending|never ended"),

@@ -31,13 +31,17 @@ class Callers(Watcher):
         self.pending: dict[Caller, None] = {}
         self.fresh = 0
 
-    def plan_stream(self, lasts_s: float, count: int) -> None:
-        """Spread plain requests of new inputs evenly."""
+    def plan_stream(self, lasts_s: float, count: int, leaves_s: float = 0.0) -> None:
+        """Spread plain requests of new inputs evenly; with `leaves_s` every second caller leaves after it."""
         for at in range(count):
             when = self.world.clock.now + lasts_s * at / count
             self.fresh += 1
             request = Request(
-                when, at % self.world.plan.fleet.gateways, Kind.PLAIN, CALM_NUMBERS + self.fresh
+                when,
+                at % self.world.plan.fleet.gateways,
+                Kind.PLAIN,
+                CALM_NUMBERS + self.fresh,
+                leaves_s=leaves_s if at % 2 else 0.0,
             )
             self.world.clock.at(when, self.submit, request)
 

@@ -6,6 +6,8 @@ from typing import TYPE_CHECKING
 
 from ringserve.core.batcher import Batch
 from ringserve.core.signature import Result
+from ringserve.core.single_flight import Flight
+from ringserve.core.slices import Slice
 from ringserve.errors import ServeError
 from tests.simulation.watch import Watcher, demand
 
@@ -22,7 +24,7 @@ class BatchRules(Watcher):
         demand(bool(batch.flights), "an empty run")
         rows = sum(flight.rows for flight in batch.flights)
         limit = node.settings.max_batch
-        demand(rows <= limit or len(batch.flights) == 1, f"{rows} rows in a run of at most {limit}")
+        demand(rows <= limit, f"{rows} rows in a run of at most {limit}")
         demand(batch.rows == rows, "a batch's rows are miscounted")
         layouts = {flight.signature.encoded for flight in batch.flights}
         demand(layouts == {batch.signature.encoded}, "a run of different signatures")
@@ -33,6 +35,16 @@ class BatchRules(Watcher):
         demand(len(worker.running) < node.settings.slots, "more runs than slots")
 
 
+def part_of(flight: Flight) -> tuple[bytes, int]:
+    """What is computed: a key, or one of its slices."""
+    return flight.key, flight.number if isinstance(flight, Slice) else 0
+
+
+def wanted(flight: Flight) -> bool:
+    """Whether its result is of use: slices whose whole has been given up go on for nobody."""
+    return flight.whole is None or bool(flight.calls)
+
+
 class OneRunAKey(Watcher):
     """What is being computed, or is known, is not computed again."""
 
@@ -40,10 +52,13 @@ class OneRunAKey(Watcher):
         if not self.world.plan.fleet.cacheable:
             return
         node = worker.shell.node
-        running = [flight.key for one in worker.running.values() for flight in one.flights]
+        running = [
+            part_of(flight) for one in worker.running.values() for flight in one.flights if wanted(flight)
+        ]
+        parts = [part_of(flight) for flight in batch.flights]
+        demand(len(set(parts)) == len(parts), "one key twice in a run")
+        demand(not set(parts) & set(running), "a key runs twice at a time")
         keys = [flight.key for flight in batch.flights]
-        demand(len(set(keys)) == len(keys), "one key twice in a run")
-        demand(not set(keys) & set(running), "a key runs twice at a time")
         demand(not any(key in node.cache._entries for key in keys), "a run for what is in the cache")
 
 

@@ -26,6 +26,7 @@ class Fleet:
         worker: The settings of each worker.
         pace: How fast the engines are.
         cacheable: Whether the model may be cached.
+        fixed: Whether the model has a fixed batch of 1.
         delay_max_s: The longest a byte takes.
         parked_max: Requests that may wait for a trial.
         budget: Ratio and a second's share of the retry budget.
@@ -37,6 +38,7 @@ class Fleet:
     worker: Settings
     pace: Pace
     cacheable: bool
+    fixed: bool
     delay_max_s: float
     parked_max: int
     budget: tuple[float, float]
@@ -48,7 +50,7 @@ class Fleet:
 
     def spec(self, digest: str) -> ModelSpec:
         """Describe one of the two models."""
-        return spec_of(digest, self.worker.max_batch, self.cacheable)
+        return spec_of(digest, self.worker.max_batch, self.cacheable, self.fixed)
 
     def tune(self, router: Router) -> None:
         """Set what is no flag."""
@@ -61,7 +63,8 @@ class Fleet:
         return (
             f"{self.gateways} gateways, {self.workers} workers; threshold {gateway.failure_threshold}, "
             f"circuit {gateway.circuit_timeout_s:.2f} s, hang {gateway.hang_timeout_s:.2f} s; "
-            f"batch {worker.max_batch} {worker.batch_policy} {worker.batch_timeout_ms:.0f} ms, "
+            f"batch {worker.max_batch}{' fixed' * self.fixed} {worker.batch_policy} "
+            f"{worker.batch_timeout_ms:.0f} ms, "
             f"cache {worker.cache_capacity if self.cacheable else 'off'}, queue {worker.max_queue}, "
             f"credit {worker.credit_items or 'auto'}; runs {self.pace.run_s * 1e3:.0f} ms x "
             f"{self.pace.slots}{' inline' * self.pace.inline}, delays {self.delay_max_s * 1e3:.0f} ms"
@@ -113,6 +116,7 @@ def draw_fleet(chance: random.Random) -> Fleet:
         worker=worker,
         pace=pace,
         cacheable=chance.random() < 0.85,
+        fixed=max_batch == 1 and chance.random() < 0.7,
         delay_max_s=chance.choice([0.0, 0.001, 0.02, 0.1]),
         parked_max=chance.choice([0, 3, 1024]),
         budget=chance.choice([(0.2, 10.0), (0.1, 0.2), (0.0, 0.1)]),

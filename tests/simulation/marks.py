@@ -52,6 +52,11 @@ MARKS = (
     "a batch is full",
     "a window falls due",
     "a batch of several is retried one by one",
+    "a request runs in slices",
+    "a slice shares a run with another request",
+    "a slice fails",
+    "the last caller leaves a request between its slices",
+    "a request that runs in slices is joined",
     "a flight has expired at the cut",
     "a caller leaves a flight that others wait for",
     "the last caller leaves a flight that runs",
@@ -155,10 +160,17 @@ class Marks(Watcher):
         self.note("a batch is full", batch.reason is CutReason.FULL)
         window = worker.shell.node._batcher._window
         self.note("a window falls due", window and batch.reason is CutReason.DUE)
+        sliced = [flight for flight in batch.flights if flight.whole is not None]
+        self.note("a request runs in slices", sliced)
+        self.note("a slice shares a run with another request", sliced and len(batch.flights) > 1)
+        joined = any(len(flight.calls) > 1 for flight in sliced)
+        self.note("a request that runs in slices is joined", joined)
 
     def run_ended(self, worker: WorkerProcess, batch: Batch, failed: bool) -> None:
         node = worker.shell.node
         self.note("a batch of several is retried one by one", failed and node._again)
+        alone = len(batch.flights) == 1
+        self.note("a slice fails", failed and alone and batch.flights[0].whole is not None)
         self.note("a joiner is answered", not failed and node.joins)
         self.note("the cache is full", node.cache.evictions)
         self.note("a value is too large for the cache", node.cache.oversized)
@@ -166,6 +178,8 @@ class Marks(Watcher):
     def cancelled(self, worker: WorkerProcess, flight: Flight) -> None:
         if len(flight.calls) > 1:
             self.note("a caller leaves a flight that others wait for")
+        elif flight.whole is not None and flight.running and flight.waiting():
+            self.note("the last caller leaves a request between its slices")
         elif flight.running:
             self.note("the last caller leaves a flight that runs")
         else:

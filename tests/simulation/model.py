@@ -20,21 +20,22 @@ OLD, NEW = "old", "new"
 """The two models of a roll-out, by digest."""
 
 FACTOR = {OLD: 3, NEW: 5}
-TENSOR = (TensorSpec("x", DType.UINT8, (None, None)),)
 WIDTHS = (8, 12)
+ROWS_MAX = 20
 
 
 class Kind(enum.IntEnum):
-    """What an input does to the model; the first byte of its payload."""
+    """What a row does to the model: its first byte. In a request one row has the request's kind."""
 
     PLAIN = 0
     FAILING = 1
     POISON = 2
 
 
-def spec_of(digest: str, max_batch: int, cacheable: bool) -> ModelSpec:
-    """Describe one of the two models."""
-    return ModelSpec("toy", "1", digest, TENSOR, TENSOR, max_batch > 1, max_batch, cacheable, "CPU")
+def spec_of(digest: str, max_batch: int, cacheable: bool, fixed: bool) -> ModelSpec:
+    """Describe one of the two models; a fixed one takes one row a run and says so."""
+    tensor = (TensorSpec("x", DType.UINT8, (1 if fixed else None, None)),)
+    return ModelSpec("toy", "1", digest, tensor, tensor, max_batch > 1, max_batch, cacheable, "CPU")
 
 
 def signature_of(rows: int, width: int) -> Signature:
@@ -43,8 +44,16 @@ def signature_of(rows: int, width: int) -> Signature:
 
 
 def payload_of(kind: Kind, number: int, rows: int, width: int) -> bytes:
-    """The input of this number."""
-    return (bytes([kind]) + number.to_bytes(width - 1, "little")) * rows
+    """The input of this number; no two rows of it are equal, and the one in the middle is of the kind."""
+    kinds = [kind if row == rows // 2 else Kind.PLAIN for row in range(rows)]
+    numbers = [(number * ROWS_MAX + row).to_bytes(width - 1, "little") for row in range(rows)]
+    return b"".join(bytes([one]) + its for one, its in zip(kinds, numbers, strict=True))
+
+
+def kinds_in(batch: Batch) -> set[int]:
+    """The kinds of all rows of a batch."""
+    width = batch.signature.inputs[0].shape[1]
+    return {kind for flight in batch.flights for kind in flight.payload[::width]}
 
 
 def right_answer(digest: str, payload: bytes) -> bytes:

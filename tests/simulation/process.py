@@ -8,6 +8,7 @@ from collections.abc import Awaitable, Callable
 from typing import TYPE_CHECKING, Any, cast
 
 from ringserve.core.batcher import Batch
+from ringserve.core.single_flight import Flight
 from ringserve.core.tensor import ModelSpec
 from ringserve.errors import ModelFailed
 from ringserve.gateway.shell import GatewayShell
@@ -17,13 +18,18 @@ from ringserve.settings import Settings
 from ringserve.worker.shell import WorkerShell
 from tests.simulation.clock import Event
 from tests.simulation.loop import ProcessLoop
-from tests.simulation.model import Finished, Kind, Pace, SimEngine, results_of
+from tests.simulation.model import Finished, Kind, Pace, SimEngine, kinds_in, results_of
 
 if TYPE_CHECKING:
     from tests.simulation.network import End
     from tests.simulation.world import World
 
 HEAD_END = b"\r\n\r\n"
+
+
+def is_last(flight: Flight) -> bool:
+    """Whether its result completes an answer."""
+    return flight.whole is None or flight.whole.missing == 1
 
 
 class Process:
@@ -200,7 +206,7 @@ class WorkerProcess(Process):
         self.world.watch.run_started(self, batch)
         self.running[id(batch)] = batch
         seconds = self.pace.seconds(batch.rows) * self.chance.uniform(0.5, 1.5)
-        if self.dies_in_run or any(flight.payload[0] == Kind.POISON for flight in batch.flights):
+        if self.dies_in_run or Kind.POISON in kinds_in(batch):
             if self.pace.inline:
                 self._die_of(batch)
             else:
@@ -218,14 +224,14 @@ class WorkerProcess(Process):
 
     def _ran(self, batch: Batch, finished: Finished) -> None:
         del self.running[id(batch)]
-        failing = any(flight.payload[0] == Kind.FAILING for flight in batch.flights)
+        failing = Kind.FAILING in kinds_in(batch)
         outcome = ModelFailed("it cannot compute this") if failing else results_of(self.model, batch)
         if not failing:
-            self.computed.update(flight.key for flight in batch.flights)
+            self.computed.update(flight.key for flight in batch.flights if is_last(flight))
         finished(batch, outcome, self.now)
 
     def _die_of(self, batch: Batch) -> None:
-        poison = any(flight.payload[0] == Kind.POISON for flight in batch.flights)
+        poison = Kind.POISON in kinds_in(batch)
         self.world.tell(f"{self.incarnation} dies in a run" + (" of poison" if poison else ""))
         self.world.crash(self)
 

@@ -9,7 +9,7 @@ from typing import TYPE_CHECKING
 from ringserve.core.call import Call
 from ringserve.core.signature import Result, Signature
 from ringserve.errors import ServeError
-from tests.simulation.model import WIDTHS, Kind, payload_of, signature_of
+from tests.simulation.model import ROWS_MAX, WIDTHS, Kind, payload_of, signature_of
 
 if TYPE_CHECKING:
     from tests.simulation.process import GatewayProcess
@@ -88,7 +88,7 @@ def draw_requests(chance: random.Random, gateways: int, span_s: float, slow_s: f
     impatient = chance.choice([0.0, 0.0, 0.1, 0.5])
     timeouts = chance.choice([(10.0,), (0.2, 5.0), (4 * slow_s + 0.01, 1.0, 10.0)])
     wide = chance.choice([0.0, 0.0, 0.3])
-    rows_max = chance.choice([1, 1, 3, 6])
+    rows_max = chance.choice([1, 1, 3, 6, ROWS_MAX])
 
     def draw(at: float) -> Request:
         luck = chance.random()

@@ -109,11 +109,15 @@ class World:
         self.watch.quiet()
 
     def _recover(self, bound_s: float) -> None:
-        """Let a few requests prove the workers until all is well again, or the time for it is over."""
+        """Let a few requests prove the workers until all is well again, or the time for it is over.
+
+        Some of their callers leave: a trial that ends so must not be the last one.
+        """
+        leaves_s = self.plan.fleet.delay_max_s + self.plan.fleet.pace.seconds(1) / 2
         until = self.clock.now + bound_s
         self.run_until(self.clock.now + STEP_S)
         while self.clock.now < until and not (self._is_well() and not self.callers.pending):
-            self.callers.plan_stream(STEP_S, CALM_CALLS // 3)
+            self.callers.plan_stream(STEP_S, CALM_CALLS // 3, leaves_s)
             self.run_until(self.clock.now + 2 * STEP_S)
 
     def _is_well(self) -> bool:
