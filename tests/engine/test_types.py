@@ -13,7 +13,7 @@ from ringserve.core.byte_strings import join
 from ringserve.core.tensor import DType
 from ringserve.engine.arrays import array_type, narrow_to_bfloat16, widen_bfloat16
 from ringserve.engine.session import Engine
-from ringserve.errors import BadRequest
+from ringserve.errors import BadRequest, UsageError
 from tests.support import models, typed_models
 from tests.support.tensors import arrays_of, request
 
@@ -159,3 +159,8 @@ def test_a_scalar_and_a_state_whose_batch_axis_is_another_run_alone(tmp_path: Pa
             for name, array in arrays_of(result).items():
                 assert array.dtype == expected[name].dtype
                 assert np.array_equal(array, expected[name])
+
+
+def test_a_model_that_takes_strings_and_gives_bfloats_is_refused(tmp_path: Path) -> None:
+    with pytest.raises(UsageError, match="takes strings and gives BF16; export its outputs as float32"):
+        load(typed_models.strings_to_bfloats(tmp_path / "m.onnx"))

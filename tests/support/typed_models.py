@@ -4,6 +4,7 @@
 |---|---|---|---|
 | `identity` | x of any type and shape | y = x | one type through everything |
 | `bfloats` | x [N, 2] bfloat16 | y [N, 2] bfloat16 | y = 2x, computed in float32 |
+| `strings_to_bfloats` | x [N] string | y [N] bfloat16 | what onnxruntime cannot be asked for |
 | `colours` | x [N, 3] string | y [N, 3] int64 | the place of red, green, blue; -1 for others |
 | `labels` | text [N, 2] string, size [N, 3] float | label [N] string, scores [N, 3] | a pipeline |
 | `scaled` | x [N, 4] float, factor [] int64 | y [N, 4] float | a scalar beside a batch |
@@ -40,6 +41,13 @@ def bfloats(path: Path) -> Path:
     ]
     element = TensorProto.BFLOAT16
     return _save(path, nodes, [_value("x", element, ["N", 2])], [_value("y", element, ["N", 2])])
+
+
+def strings_to_bfloats(path: Path) -> Path:
+    """Read numbers."""
+    nodes = [helper.make_node("Cast", ["x"], ["y"], to=TensorProto.BFLOAT16)]
+    outputs = [_value("y", TensorProto.BFLOAT16, ["N"])]
+    return _save(path, nodes, [_value("x", TensorProto.STRING, ["N"])], outputs)
 
 
 def colours(path: Path) -> Path:

@@ -66,17 +66,12 @@ class BFloatSession:
         """See which inputs and outputs are of that type.
 
         Raises:
-            UsageError: This onnxruntime cannot, or the model has strings too.
+            UsageError: The model takes strings too.
         """
         self._session = session
         bfloat, string = DType.BF16.onnx, DType.BYTES.onnx
         self._inputs = {own.name for own in session.get_inputs() if own.type == bfloat}
         self._outputs = {own.name for own in session.get_outputs() if own.type == bfloat}
-        if not hasattr(onnxruntime.OrtValue, "ortvalue_from_numpy_with_onnx_type"):
-            raise UsageError(
-                f"onnxruntime {onnxruntime.__version__} takes no tensors of BF16, which the model has; "
-                "install a newer one"
-            )
         if self._outputs and any(own.type == string for own in session.get_inputs()):
             raise UsageError(
                 "onnxruntime runs no model that takes strings and gives BF16; export its outputs as float32"
@@ -182,6 +177,8 @@ def _array_of(value: onnxruntime.OrtValue) -> Array:
         return array
     shape = tuple(value.shape())
     # The value owns these bytes until it is dropped, so they are copied.
+    if value.device_name() != "cpu":
+        raise RuntimeError(f"an output of BF16 was left on the device {value.device_name()}")
     raw = ctypes.string_at(value.data_ptr(), 2 * count_elements(shape))
     return np.frombuffer(raw, array_type(DType.BF16)).reshape(shape)
 
