@@ -69,6 +69,7 @@ def watched(*servers: Server) -> Iterator[list[Scrape]]:
             watching.result()
 
 
+@pytest.mark.alone  # how long the model runs is measured when it is made
 def test_what_is_counted_under_load_is_what_was_sent(tmp_path: Path) -> None:
     slow = models.slow(tmp_path / "slow.onnx", 0.02)
     with Servers(tmp_path) as servers:
@@ -106,8 +107,7 @@ def test_what_is_counted_under_load_is_what_was_sent(tmp_path: Path) -> None:
     batches = both("ringserve_batches_total")
     assert batches == both("ringserve_batch_items_count") == both("ringserve_runs_total")
     assert both("ringserve_request_seconds_count", phase="run") == batches
-    # The model's length was measured on a machine that may have been busier then.
-    assert both("ringserve_request_seconds_sum", phase="run") >= 0.005 * batches
+    assert both("ringserve_request_seconds_sum", phase="run") >= 0.02 * batches
     assert both("ringserve_links") == 2
 
 
