@@ -6,8 +6,8 @@ import sys
 
 import pytest
 
-from ringserve.console.values import plain
 from ringserve.settings import COMMANDS, default_of, fields_for
+from ringserve.values import plain
 from tests.tidy.tree import ROOT
 
 # Runs the command of its arguments, then says how it ended and which heavy modules it had imported.

@@ -11,9 +11,9 @@ from typing import NoReturn
 import click
 
 from ringserve.console.resolve import flag_name
-from ringserve.console.values import kind_of, plain
 from ringserve.errors import UsageError
 from ringserve.settings import GROUPS, default_of, fields_for, flag_of
+from ringserve.values import kind_of, plain
 
 _OTHER = "Other"
 _STATUS_USAGE = 2

@@ -8,10 +8,10 @@ from collections.abc import Mapping
 from dataclasses import dataclass, fields
 from pathlib import Path
 
-from ringserve.console.values import value_of
 from ringserve.errors import UsageError
 from ringserve.flag import Value
 from ringserve.settings import Settings, default_of, fields_for, flag_of
+from ringserve.values import value_of
 
 PREFIX = "RINGSERVE_"
 CONFIG_VARIABLE = "RINGSERVE_CONFIG"

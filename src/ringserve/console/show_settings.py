@@ -6,8 +6,8 @@ import json
 import sys
 
 from ringserve.console.resolve import Resolved
-from ringserve.console.values import plain
 from ringserve.settings import GROUPS, fields_for, flag_of
+from ringserve.values import plain
 
 
 def show_settings(command: str, resolved: Resolved, *, as_json: bool) -> None:

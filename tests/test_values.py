@@ -5,9 +5,9 @@ import pytest
 from hypothesis import given
 from hypothesis import strategies as st
 
-from ringserve.console.values import expected, plain, value_of
 from ringserve.errors import UsageError
 from ringserve.settings import Settings, flag_of
+from ringserve.values import expected, plain, value_of
 
 FIELDS = {spec.name: spec for spec in fields(Settings)}
 

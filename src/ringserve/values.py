@@ -27,7 +27,7 @@ def value_of(spec: Field[Any], raw: object, where: str) -> Value:
     """
     value = _parsed(spec, raw)
     if value is None:
-        raise UsageError(f"{where}: expected {expected(spec)}, got {_shown(raw)}")
+        raise UsageError(f"{where}: expected {expected(spec)}, got {shown(raw)}")
     return value
 
 
@@ -91,7 +91,8 @@ def _number(whole: bool, raw: object) -> int | float | None:
     return int(number) if whole else number
 
 
-def _shown(raw: object) -> str:
+def shown(raw: object) -> str:
+    """Write a value that is wrong into a sentence about it: a long one is cut."""
     if isinstance(raw, int) and raw.bit_length() > _BITS_SHOWN:
         return "a huge number"  # Python refuses to write very long ones
     text = repr(raw) if isinstance(raw, str) else str(raw)
