@@ -12,6 +12,7 @@
         ├── TooLarge          413   body over the limit
         ├── QueueFull         429   no room to wait in                     another worker may be tried
         ├── WaitTooLong       429   the wait would exceed what is allowed  another worker may be tried
+        ├── TimeTooShort      429   the request would time out waiting     another worker may be tried
         ├── ModelFailed       500   the model failed on this very input
         ├── NotFinite         500   NaN or infinity in an answer that JSON cannot carry
         ├── NoWorker          503   no worker can take it
@@ -100,7 +101,15 @@ class QueueFull(ServeError):
 
 
 class WaitTooLong(ServeError):
-    """The wait to be expected is longer than allowed, or than the request has time for."""
+    """The wait to be expected is longer than allowed, whoever asks."""
+
+    status = 429
+    grpc = "RESOURCE_EXHAUSTED"
+    retry_elsewhere = True
+
+
+class TimeTooShort(ServeError):
+    """The wait to be expected is longer than this request has time for."""
 
     status = 429
     grpc = "RESOURCE_EXHAUSTED"
@@ -179,5 +188,6 @@ ANSWERS: tuple[type[ServeError], ...] = (
     DeadlinePassed,
     Unauthorized,
     Forbidden,
+    TimeTooShort,
 )
 """All leaves, in the order that gives each its number on the link: append, never reorder."""

@@ -5,7 +5,7 @@ from hypothesis import given
 from hypothesis import strategies as st
 
 from ringserve.core.admission import Admission, AdmissionStatistics
-from ringserve.errors import QueueFull, WaitTooLong
+from ringserve.errors import QueueFull, TimeTooShort, WaitTooLong
 
 depths = st.integers(0, 2000)
 rows = st.integers(1, 100)
@@ -134,7 +134,7 @@ def test_a_wait_over_the_bound_says_both_and_when_to_come_again() -> None:
 def test_a_wait_past_the_deadline_is_refused_at_once() -> None:
     door = admission(max_wait_s=2.0, item_s=0.1)
     refusal = door.check(10, 1, 100.0, 100.5)
-    assert isinstance(refusal, WaitTooLong)
+    assert isinstance(refusal, TimeTooShort)
     assert refusal.message == "the wait would be about 1250 ms, the request has 500 ms left"
     assert refusal.retry_after_s == 1.0
     assert (door.shed_full, door.shed_wait, door.shed_deadline) == (0, 0, 1)

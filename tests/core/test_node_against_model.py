@@ -14,7 +14,15 @@ from ringserve.core.node import Node, NodeSettings
 from ringserve.core.signature import Result, ResultLayout, Signature, TensorLayout
 from ringserve.core.single_flight import Flight
 from ringserve.core.tensor import DType
-from ringserve.errors import DeadlinePassed, Draining, ModelFailed, QueueFull, ServeError, WaitTooLong
+from ringserve.errors import (
+    DeadlinePassed,
+    Draining,
+    ModelFailed,
+    QueueFull,
+    ServeError,
+    TimeTooShort,
+    WaitTooLong,
+)
 from tests.core.calls import Noted, noted
 
 POISON = (3, 11, 13)
@@ -175,7 +183,7 @@ class NodeMachine(RuleBasedStateMachine):
                     assert value in POISON
                 elif isinstance(outcome, DeadlinePassed):
                     assert call.deadline <= self.now
-                elif not isinstance(outcome, QueueFull | WaitTooLong | Draining):
+                elif not isinstance(outcome, QueueFull | WaitTooLong | TimeTooShort | Draining):
                     assert not isinstance(outcome, ServeError)
                     assert outcome[0].payload == answer_of(payload_of(value))
                     assert outcome[0].layout.outputs[0].shape == (ROWS[value], 2)

@@ -16,6 +16,7 @@ from ringserve.errors import (
     PoisonSuspected,
     QueueFull,
     ServeError,
+    TimeTooShort,
     WaitTooLong,
 )
 from tests.simulation.model import Kind, right_answer
@@ -35,7 +36,9 @@ EARLY_MAX_S = 0.002
 CALM_MAX_S = 1.0
 """How long an answer may take when nothing is wrong, its journeys and runs aside."""
 
-REFUSALS = (QueueFull, WaitTooLong, Draining)
+REFUSALS = (QueueFull, WaitTooLong, TimeTooShort, Draining)
+FULL_FOR_S = 0.02
+"""How long a worker's refusal may be held against other requests."""
 DEATHS = 2
 
 MOVES_MAX = 8
@@ -99,8 +102,11 @@ class FailureHasReason(Watcher):
         self.refusals: dict[Call, list[ServeError]] = {}
         self.refusers: dict[Call, list[tuple[int, str]]] = {}
         self.stranded: dict[Call, list[tuple[float, int, str]]] = {}
+        self.full_at: dict[tuple[GatewayProcess, int], float] = {}
 
     def refused(self, gateway: GatewayProcess, index: int, call: Call | None, error: ServeError) -> None:
+        if isinstance(error, QueueFull | WaitTooLong):
+            self.full_at[gateway, index] = gateway.now
         if call is not None:
             self.refusals.setdefault(call, []).append(error)
             self.refusers.setdefault(call, []).append((index, gateway.router.workers[index].incarnation))
@@ -157,6 +163,7 @@ class FailureHasReason(Watcher):
                 and worker.breaker.state_at(gateway.now) is BreakerState.CLOSED
                 and worker.has_credit_for(caller)
                 and (worker.index, worker.incarnation) not in refusers
+                and gateway.now - self.full_at.get((gateway, worker.index), -1.0) > FULL_FOR_S
             )
             demand(not could, f"refused with a 429 or 503 though worker {worker.index + 1} could take it")
 

@@ -8,7 +8,8 @@ from ringserve.core.breaker import BreakerState
 from ringserve.core.call import Call
 from ringserve.core.ring import Ring
 from ringserve.core.router.worker_state import WorkerState
-from ringserve.errors import ServeError
+from ringserve.errors import QueueFull, ServeError, WaitTooLong
+from tests.simulation.check_answers import FULL_FOR_S
 from tests.simulation.watch import Watcher, demand
 
 if TYPE_CHECKING:
@@ -66,8 +67,11 @@ class NoNeedlessMove(Watcher):
         self.ring = Ring(fleet.addresses, fleet.gateway.virtual_nodes)
         self.floor = max(FLOOR, fleet.worker.max_batch)
         self.refusers: dict[Call, list[tuple[int, str]]] = {}
+        self.full_at: dict[tuple[GatewayProcess, int], float] = {}
 
     def refused(self, gateway: GatewayProcess, index: int, call: Call | None, error: ServeError) -> None:
+        if isinstance(error, QueueFull | WaitTooLong):
+            self.full_at[gateway, index] = gateway.now
         if call is not None:
             self.refusers.setdefault(call, []).append((index, gateway.router.workers[index].incarnation))
 
@@ -91,6 +95,7 @@ class NoNeedlessMove(Watcher):
                 or not worker.has_credit_for(call)
                 or not worker.breaker.may_acquire(gateway.now)
                 or self._overloaded(worker, workers, call.signature.rows)
+                or gateway.now - self.full_at.get((gateway, first), -1.0) <= FULL_FOR_S
             )
             demand(reason, f"passed by worker {first + 1} without a reason")
 
@@ -125,6 +130,7 @@ class LoadIsBounded(Watcher):
                     other.load < self.floor
                     and other.has_credit_for(call)
                     and other.breaker.may_acquire(gateway.now)
+                    and not other.fullness.refusal_of(call, gateway.now)
                 )
                 demand(not could, f"worker {index + 1} is overloaded, worker {other.index + 1} is not")
 

@@ -14,7 +14,15 @@ from ringserve.core.breaker import BreakerState
 from ringserve.core.call import Call
 from ringserve.core.signature import Result
 from ringserve.core.single_flight import Flight
-from ringserve.errors import DeadlinePassed, Draining, PoisonSuspected, QueueFull, ServeError, WaitTooLong
+from ringserve.errors import (
+    DeadlinePassed,
+    Draining,
+    PoisonSuspected,
+    QueueFull,
+    ServeError,
+    TimeTooShort,
+    WaitTooLong,
+)
 from tests.simulation.watch import Watcher
 
 if TYPE_CHECKING:
@@ -31,6 +39,7 @@ MARKS = (
     "the place to wait for a trial is full",
     "a call is answered after it moved",
     "a call is spilled by bounded load",
+    "a request is turned away without asking a worker",
     "a late answer is dropped",
     "a late refusal is dropped",
     "credit is exhausted",
@@ -113,6 +122,8 @@ class Marks(Watcher):
         elif isinstance(outcome, QueueFull):
             self.note("credit is exhausted", outcome.message.startswith("every worker"))
             self.note("the place to wait for a trial is full", outcome.message.startswith("too many"))
+        unasked = isinstance(outcome, WaitTooLong) and not caller.tried
+        self.note("a request is turned away without asking a worker", unasked)
         self.note("a call is condemned", isinstance(outcome, PoisonSuspected))
 
     def answered(self, gateway: GatewayProcess, index: int, call: Call | None) -> None:
@@ -122,7 +133,7 @@ class Marks(Watcher):
         self.note("a late refusal is dropped", call is None)
         self.note("a draining worker refuses", isinstance(error, Draining))
         self.note("a request is refused for a full queue", isinstance(error, QueueFull))
-        self.note("a request is refused for its wait", isinstance(error, WaitTooLong))
+        self.note("a request is refused for its wait", isinstance(error, WaitTooLong | TimeTooShort))
         self.note("a request runs out of time at its worker", isinstance(error, DeadlinePassed))
 
     def moved(self, gateway: GatewayProcess, call: Call) -> None:

@@ -23,7 +23,7 @@ from __future__ import annotations
 
 from dataclasses import dataclass
 
-from ringserve.errors import QueueFull, ServeError, WaitTooLong
+from ringserve.errors import QueueFull, ServeError, TimeTooShort, WaitTooLong
 
 _AUTO_WAIT_S = 2.0
 _AUTO_WAIT_RUNS = 4
@@ -131,10 +131,10 @@ class Admission:
         wait_s = depth * self.item_s * _CAUTION
         if wait_s > self.max_wait_s:
             self.shed_wait += 1
-            return _wait_too_long(wait_s, self.max_wait_s, "it may wait {:.0f} ms")
+            return _too_long(WaitTooLong, wait_s, self.max_wait_s, "it may wait {:.0f} ms")
         if now + wait_s > deadline > now:
             self.shed_deadline += 1
-            return _wait_too_long(wait_s, deadline - now, "the request has {:.0f} ms left")
+            return _too_long(TimeTooShort, wait_s, deadline - now, "the request has {:.0f} ms left")
         return None
 
     def statistics(self) -> AdmissionStatistics:
@@ -156,9 +156,9 @@ class Admission:
         )
 
 
-def _wait_too_long(wait_s: float, bound_s: float, bound: str) -> WaitTooLong:
+def _too_long(kind: type[ServeError], wait_s: float, bound_s: float, bound: str) -> ServeError:
     # By the time the excess is worked off, the same request would be let in.
-    return WaitTooLong(
+    return kind(
         f"the wait would be about {wait_s * 1e3:.0f} ms, {bound.format(bound_s * 1e3)}",
         retry_after_s=max(_RETRY_AFTER_MIN_S, wait_s - bound_s),
     )

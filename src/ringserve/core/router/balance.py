@@ -20,12 +20,14 @@ from ringserve.core.breaker import BreakerState
 from ringserve.core.ring import Ring
 from ringserve.core.router.fleet_model import served_model
 from ringserve.core.router.worker_state import KeyFlight, WorkerState
+from ringserve.errors import QueueFull
 
 if TYPE_CHECKING:
     from collections.abc import Sequence
 
     from ringserve.core.call import Call
     from ringserve.core.tensor import ModelSpec
+    from ringserve.errors import ServeError
 
 LOAD_FACTOR = 1.25
 LOAD_FLOOR = 8
@@ -70,6 +72,8 @@ class Balance:
             flight = self._flights.get(call.key)
             worker = flight.worker if flight is not None else self.workers[self._owner(call.key)]
             if worker.able and worker.has_credit_for(call):
+                if flight is None and worker.fullness.rows and worker.fullness.refusal_of(call, now):
+                    return self._beside(call, now)
                 if flight is not None or worker.load < self._floor or not self._overloaded(worker):
                     call.permit = worker.breaker.try_acquire(now)
                     if call.permit:
@@ -166,9 +170,29 @@ class Balance:
         better = isinstance(other, WorkerState) or other is Nowhere.TRIAL or place is Nowhere.DOWN
         return other if better else place
 
+    def why_full(self, call: Call, now: float) -> ServeError:
+        """Say why a call found no room, in the words of a worker that refused a moment ago, if one did."""
+        home = self.workers[self._owner(call.key)]
+        home.fullness.turned_away += 1
+        for worker in (home, *self.workers):
+            refusal = worker.fullness.refusal_of(call, now) if worker.able else None
+            if refusal is not None:
+                return refusal
+        return QueueFull("every worker that could take the request is full", 1.0)
+
+    def _beside(self, call: Call, now: float) -> WorkerState | Nowhere:
+        """Pass on a call whose home is full; where all are, at the least cost."""
+        if all(worker.fullness.refusal_of(call, now) for worker in self.workers if worker.able):
+            return Nowhere.FULL
+        return self.pass_on(call, now)
+
     def _first(self, able: list[WorkerState], call: Call, now: float) -> WorkerState | Nowhere:
         """The first of these that takes the call, those above the bound last."""
-        granted = [worker for worker in able if worker.has_credit_for(call)]
+        granted = [
+            worker
+            for worker in able
+            if worker.has_credit_for(call) and worker.fullness.refusal_of(call, now) is None
+        ]
         granted.sort(key=self._overloaded)
         for worker in granted:
             call.permit = worker.breaker.try_acquire(now)

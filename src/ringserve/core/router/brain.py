@@ -113,6 +113,8 @@ class Router:
             return
         worker.breaker.succeed(call.permit, now)
         self.balance.unbook(worker, call)
+        if not cached:
+            worker.fullness.answered(call.key)
         self.finished += 1
         self.latency.observe(now - call.received_at)
         call.answer(result, worker.node_id, cached, time_us)
@@ -133,6 +135,7 @@ class Router:
         else:
             worker.breaker.succeed(call.permit, now)
         self.balance.unbook(worker, call)
+        worker.fullness.refused(call.signature.rows, worker.depth, error, now)
         call.tried += (index,)
         if error.retry_elsewhere and (isinstance(error, Draining) or self.budget.try_spend(now)):
             self.moved += 1
@@ -216,6 +219,7 @@ class Router:
         """A worker reported how many rows wait there."""
         worker = self.workers[index]
         worker.depth = depth
+        worker.fullness.depth_fell(depth)
         self.balance.reload(worker)
 
     def pong(
@@ -277,7 +281,7 @@ class Router:
         elif call.refusals and not isinstance(refusal := call.refusals[-1][2], Draining):
             self._fail(call, refusal)
         elif worker is Nowhere.FULL:
-            self._fail(call, QueueFull("every worker that could take the request is full", 1.0))
+            self._fail(call, self.balance.why_full(call, now))
         else:
             self._fail(call, no_worker(self.workers, now))
 

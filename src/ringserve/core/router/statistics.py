@@ -24,6 +24,7 @@ class WorkerStatistics:
         in_flight: Calls that are with it.
         credit_items: Items it granted; 0 before its first hello.
         credit_bytes: Bytes it granted; 0 before its first hello.
+        turned_away: Calls at home there that were refused without asking it, see `fullness`.
         share: Of the ring, from 0 to 1.
     """
 
@@ -40,6 +41,7 @@ class WorkerStatistics:
     load: int
     requests: int
     spilled: int
+    turned_away: int
     share: float
 
 
@@ -127,6 +129,7 @@ def _worker(worker: WorkerState, share: float, now: float) -> WorkerStatistics:
         load=worker.load,
         requests=worker.requests,
         spilled=worker.spilled,
+        turned_away=worker.fullness.turned_away,
         share=share,
     )
 

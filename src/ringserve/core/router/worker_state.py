@@ -5,6 +5,8 @@ from __future__ import annotations
 from dataclasses import dataclass
 from typing import TYPE_CHECKING
 
+from ringserve.core.router.fullness import Fullness
+
 if TYPE_CHECKING:
     from ringserve.core.breaker import Breaker
     from ringserve.core.call import Call
@@ -75,6 +77,7 @@ class WorkerState:
         in_flight: Calls that are with it, by number.
         items: Rows under distinct keys in flight.
         load: max(items, queue depth last reported): what bounded load compares.
+        fullness: What its last refusals say of the next request.
         gone: Whether a reconnection was refused since the link was lost: that process is dead.
     """
 
@@ -85,6 +88,7 @@ class WorkerState:
         "bytes_out",
         "depth",
         "foreign",
+        "fullness",
         "going_away",
         "gone",
         "heard_at",
@@ -117,6 +121,7 @@ class WorkerState:
         self.gone = False
         self.hung = False
         self.foreign = False
+        self.fullness = Fullness()
         self.able = False
         self.in_flight: dict[int, Call] = {}
         self.items = 0
@@ -161,6 +166,7 @@ class WorkerState:
         self.gone = False
         self.hung = False
         self.depth = 0
+        self.fullness.begin_anew()
         self.heard_at = now
         self.pinged_at = now
 

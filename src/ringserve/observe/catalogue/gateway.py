@@ -244,6 +244,13 @@ _BALANCE: tuple[Metric[RouterStatistics], ...] = (
         ("worker",),
     ),
     Metric(
+        "ringserve_turned_away_total",
+        Kind.COUNTER,
+        "Requests at home on the worker that were refused without asking it: it had refused others a moment ago.",
+        _each(lambda w: w.turned_away),
+        ("worker",),
+    ),
+    Metric(
         "ringserve_ring_share",
         Kind.GAUGE,
         "The share of all inputs that is at home on the worker, from 0 to 1.",
