@@ -24,6 +24,7 @@ class Flag:
         choices: The only allowed words; empty: any.
         auto: Whether the word "auto" is allowed beside numbers.
         path: Whether it names a file; empty: none.
+        any_text: Whether it is any text, such as a model's name; empty: none.
         defaults: The default for a command where it is not the field's.
     """
 
@@ -36,6 +37,7 @@ class Flag:
     choices: tuple[str, ...] = ()
     auto: bool = False
     path: bool = False
+    any_text: bool = False
     defaults: Mapping[str, Value] = field(default_factory=dict)
 
 

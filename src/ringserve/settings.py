@@ -6,8 +6,6 @@ new flag is one new field. Limits that are no flags live in `limits`.
 
 Durations keep the unit of their flag here (`_ms` or `_s`); the program turns `_ms` into seconds where it
 reads them. A megabyte is 1,048,576 bytes.
-
-(Over 300 lines because it is one table.)
 """
 
 from __future__ import annotations
@@ -17,27 +15,18 @@ from dataclasses import Field, dataclass, fields
 from typing import Any, Literal
 
 from ringserve.flag import Flag, Value, flag
+from ringserve.server_settings import COMMANDS, GROUPS, MIB, ServerSettings
 
-MIB = 1 << 20
-"""Bytes in what this program calls a megabyte."""
-
-COMMANDS = ("worker", "gateway", "up")
-"""The commands that take settings; `ringserve config` takes those of all."""
+__all__ = ["COMMANDS", "GROUPS", "MIB", "Settings", "default_of", "defaults_for", "fields_for", "flag_of"]
 
 _WORKER = ("worker", "up")
 _GATEWAY = ("gateway", "up")
 _ALL = COMMANDS
-
-GROUPS = (
-    "Addresses", "Fleet", "Batching", "Cache", "Engine", "Queue and deadlines", "Ring and failover",
-    "Connections", "Security", "Stopping", "Logs",
-)  # fmt: skip
-"""The headings, in the order in which they are shown."""
-_ADDRESS, _FLEET, _BATCHING, _CACHE, _ENGINE, _QUEUE, _RING, _HTTP, _SECURITY, _STOP, _LOG = GROUPS
+_ADDRESS, _FLEET, _MODELS, _BATCHING, _CACHE, _ENGINE, _QUEUE, _RING = GROUPS[:8]
 
 
 @dataclass(frozen=True, slots=True, kw_only=True)
-class Settings:
+class Settings(ServerSettings):
     """The effective settings of one process. A field's name is its flag's, with underscores."""
 
     host: str = flag(
@@ -78,6 +67,34 @@ class Settings:
         high=64,
     )
     worker_host: str = flag("127.0.0.1", _FLEET, ("up",), "The address the workers listen on.")
+
+    model_control: str = flag(
+        "none",
+        _MODELS,
+        _WORKER,
+        "What a folder of models is looked at for after the start. none: nothing. poll: whatever changes in "
+        "it. explicit: a model that the protocol's load names; unload takes one away.",
+        choices=("none", "poll", "explicit"),
+    )
+    poll_s: float = flag(
+        5.0,
+        _MODELS,
+        _WORKER,
+        "How often the folder is looked at (--model-control poll); a change counts when two looks saw it.",
+        unit="s",
+        low=0.05,
+        high=86_400,
+    )
+    models: str = flag(
+        "",
+        _MODELS,
+        _WORKER,
+        "The models of the folder to serve, separated by commas; none: all.",
+        any_text=True,
+    )
+    default_model: str = flag(
+        "", _MODELS, _ALL, "The model of an /infer that names none, where several are served.", any_text=True
+    )
 
     max_batch: int = flag(
         32, _BATCHING, _WORKER, "The most items in one run of the model.", unit="items", low=1, high=65536
@@ -224,129 +241,6 @@ class Settings:
         low=1,
         high=1_000_000,
     )
-
-    max_body_mb: float = flag(
-        64.0,
-        _HTTP,
-        _ALL,
-        "The largest request body, after decompression; for `up`, the gateway's. More gets 413.",
-        unit="MB",
-        low=0.001,
-        high=2048,
-    )
-    max_connections: int = flag(
-        10_000,
-        _HTTP,
-        _ALL,
-        "The most open client connections; more get 503 and are closed.",
-        unit="connections",
-        low=1,
-        high=10_000_000,
-    )
-    max_header_kb: int = flag(
-        64, _HTTP, _ALL, "The largest head of a request; more gets 431.", unit="KB", low=1, high=65_536
-    )
-    header_timeout_s: float = flag(
-        10.0,
-        _HTTP,
-        _ALL,
-        "How long the head of a request may take to arrive.",
-        unit="s",
-        low=0.05,
-        high=86_400,
-    )
-    body_timeout_s: float = flag(
-        30.0, _HTTP, _ALL, "How long a request's body may take; 16 KB/s buy it more time.", unit="s", low=0.05
-    )
-    keep_alive_s: float = flag(
-        75.0, _HTTP, _ALL, "How long an idle connection is kept open.", unit="s", low=0.05, high=86_400
-    )
-
-    tls_cert: str = flag(
-        "",
-        _SECURITY,
-        _ALL,
-        "This server's certificate (PEM, with its chain): it then speaks TLS; for `up`, the gateways'.",
-        path=True,
-    )
-    tls_key: str = flag("", _SECURITY, _ALL, "The key of that certificate (PEM, not encrypted).", path=True)
-    tls_ca: str = flag(
-        "",
-        _SECURITY,
-        _ALL,
-        "The authorities (PEM) by which the certificates of callers and of a gateway's workers are verified.",
-        path=True,
-    )
-    tls_clients: str = flag(
-        "auto",
-        _SECURITY,
-        _ALL,
-        "Whether callers must show a certificate; auto: where there is --tls-ca.",
-        choices=("auto", "required", "off"),
-    )
-    link_tls: str = flag(
-        "auto",
-        _SECURITY,
-        _GATEWAY,
-        "Whether links to workers are TLS. auto: where there is --tls-ca; on without it: by the system's "
-        "authorities. For `up`, auto: where its workers listen beyond this machine and there is --tls-cert.",
-        choices=("auto", "on", "off"),
-    )
-    api_keys: str = flag(
-        "",
-        _SECURITY,
-        _ALL,
-        "The file of API keys; everything but /health then needs one. `ringserve key` makes them. For `up`, "
-        "the gateways', and the workers' where those listen beyond this machine.",
-        path=True,
-    )
-    cache_scope: str = flag(
-        "shared",
-        _SECURITY,
-        _ALL,
-        "Who shares remembered answers. key: only callers with the same key's label, so that nobody learns "
-        "from the time of an answer what others asked.",
-        choices=("shared", "key"),
-    )
-    fleet_secret: str = flag(
-        "",
-        _SECURITY,
-        _ALL,
-        "The file of the secret that gateways and workers prove to each other; `up` makes one of its own "
-        "where it asks callers for keys or certificates.",
-        path=True,
-    )
-
-    drain_grace_s: float = flag(
-        0.0,
-        _STOP,
-        _ALL,
-        "How long a stopping server still takes everything while health checks already get 503; for `up`, "
-        "the gateway's.",
-        unit="s",
-        high=86_400,
-    )
-    drain_timeout_s: float = flag(
-        30.0,
-        _STOP,
-        _ALL,
-        "The longest wait for accepted work when stopping; what is left gets 503.",
-        unit="s",
-        high=86_400,
-    )
-
-    log_level: str = flag(
-        "info",
-        _LOG,
-        _ALL,
-        "The least important lines to show.",
-        choices=("debug", "info", "warning", "error"),
-    )
-
-    @property
-    def max_body_bytes(self) -> int:
-        """The largest request body, in bytes."""
-        return int(self.max_body_mb * MIB)
 
     @property
     def cache_bytes(self) -> int:

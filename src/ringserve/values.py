@@ -42,14 +42,14 @@ def expected(spec: Field[Any]) -> str:
     if flag.choices:
         return f"{', '.join(flag.choices[:-1])} or {flag.choices[-1]}"
     if kind is str:
-        return "a file's path" if flag.path else "a word"
+        return "a file's path" if flag.path else "words that can be printed" if flag.any_text else "a word"
     number = "a whole number" if kind is int else "a number"
     unit = f" ({flag.unit})" if flag.unit not in {"", "port"} else ""
     return f"{'auto or ' if flag.auto else ''}{number} from {plain(flag.low)} to {plain(flag.high)}{unit}"
 
 
 def plain(value: Value) -> str:
-    """Write a value the way a person types it: 20 and not 20.0, 30000 and not 3e+04; no file is "none"."""
+    """Write a value the way a person types it: 20 and not 20.0, 30000 and not 3e+04; no text is "none"."""
     if isinstance(value, float) and value.is_integer():
         return str(int(value))
     return str(value) or "none"
@@ -74,7 +74,7 @@ def _word(flag: Flag, raw: object) -> str | None:
     if flag.choices:
         word = word.lower()
         return word if word in flag.choices else None
-    if flag.path:
+    if flag.path or flag.any_text:
         return None if not word.isprintable() else "" if word == "none" else word
     return word if word and word.isprintable() and " " not in word else None
 
