@@ -26,7 +26,7 @@ class ModelFile:
 
     Attributes:
         path: As given.
-        name: The file's stem.
+        name: What the model is called: the file's stem unless a repository says otherwise.
         digest: BLAKE3 in hex, of the file; where weights lie in other files, of all of them together.
         random: Whether a node draws random numbers.
         unknown: Why nobody can say whether something else in it does; empty where all of it is known.
@@ -49,8 +49,12 @@ class ModelFile:
     words: tuple[str, ...] = ()
 
 
-def read_model_file(path: Path) -> ModelFile:
+def read_model_file(path: Path, name: str = "") -> ModelFile:
     """Check the file, digest it and look into its graph.
+
+    Args:
+        path: Of the file.
+        name: What the model is called; empty for the file's stem.
 
     Raises:
         UsageError: There is no such file, it cannot be read, or it is no ONNX model.
@@ -69,7 +73,7 @@ def read_model_file(path: Path) -> ModelFile:
         stamp = _stamp(files)
         return ModelFile(
             path=path,
-            name=path.stem,
+            name=name or path.stem,
             digest=_digest(files),
             random=draws_random_numbers(scopes),
             unknown=_unknown(is_ort, domains),

@@ -74,6 +74,9 @@ class Engine:
         threads: int,
         say: Say,
         custom_ops: str = "",
+        name: str = "",
+        version: str = "1",
+        cache: bool | None = None,
         runtime: Runtime | None = None,
     ) -> Engine:
         """Open a model, prove that it batches, and warm it up. Blocks: for a slow model for many runs.
@@ -86,6 +89,10 @@ class Engine:
             threads: Threads for one run.
             say: Takes each line for the person who started us.
             custom_ops: Paths of libraries of custom operators, separated by commas.
+            name: What the model is called; empty for the file's stem.
+            version: Its version.
+            cache: Whether answers are remembered: False never, True also where an operator of a domain that
+                nobody here knows might draw random numbers, None where all operators are known not to.
             runtime: onnxruntime and this machine; tests put another in its place.
 
         Raises:
@@ -93,7 +100,7 @@ class Engine:
         """
         runtime = runtime or Runtime()
         choice = choose(provider, say, runtime)
-        file = read_model_file(path)
+        file = read_model_file(path, name)
         runtime.custom_ops = libraries_for(file, custom_ops, runtime)
         try:
             session, used = open_session(choice, file.served, threads, say, runtime)
@@ -111,20 +118,20 @@ class Engine:
             if on_cpu.has_run:
                 tell_of_fallback(choice, loading.runs.last_failure, say)
                 loading, used, (single_run_s, full_batch_s) = on_cpu, "cpu", figures
-        if file.unknown:
+        if file.unknown and cache is None:
             say(f"model {file.name!r}: its answers are neither remembered nor shared, as {file.unknown}")
         for line in loading.said:
             say(line)
         batches = loading.batches
         spec = ModelSpec(
             name=file.name,
-            version="1",
+            version=version,
             digest=file.digest,
             inputs=loading.inputs,
             outputs=with_ranks(loading.outputs, loading.runs.ranks),
             batching=batches,
             max_batch=max_batch if batches else 1,
-            cacheable=not file.random and not file.unknown,
+            cacheable=cache is not False and not file.random and (cache is True or not file.unknown),
             platform=used,
         )
         engine = cls(loading.session, spec, single_run_s, full_batch_s)
