@@ -8,7 +8,7 @@ import pytest
 from ringserve.engine.custom_ops import libraries_for
 from ringserve.engine.model_file import read_model_file
 from ringserve.engine.runtime import CPU, Runtime
-from ringserve.engine.session import Engine
+from ringserve.engine.session import Engine, Wish
 from ringserve.errors import UsageError
 from tests.support import models
 from tests.support.shared_object import write_shared_object
@@ -65,7 +65,7 @@ def test_a_library_that_is_not_there_is_named(tmp_path: Path) -> None:
             max_batch=1,
             threads=1,
             say=print,
-            custom_ops=str(tmp_path / "none.so"),
+            wish=Wish(custom_ops=str(tmp_path / "none.so")),
         )
 
 

@@ -3,7 +3,6 @@
 import threading
 from collections.abc import Sequence
 from pathlib import Path
-from typing import Any
 
 import numpy as np
 import onnx
@@ -14,15 +13,17 @@ from ringserve.core.signature import Signature, TensorLayout
 from ringserve.core.tensor import DType
 from ringserve.engine.arrays import Array
 from ringserve.engine.runtime import CPU, CUDA, Runtime, Session
-from ringserve.engine.session import Engine
+from ringserve.engine.session import Engine, Wish
 from ringserve.errors import ModelFailed, UsageError
 from tests.support import models
 
 
-def load(path: Path, *, batching: str = "auto", max_batch: int = 32, **more: Any) -> tuple[Engine, list[str]]:
+def load(
+    path: Path, *, batching: str = "auto", max_batch: int = 32, wish: Wish | None = None
+) -> tuple[Engine, list[str]]:
     said: list[str] = []
     engine = Engine.load(
-        path, provider="auto", batching=batching, max_batch=max_batch, threads=1, say=said.append, **more
+        path, provider="auto", batching=batching, max_batch=max_batch, threads=1, say=said.append, wish=wish
     )
     return engine, [line for line in said if "CUDA" not in line and "CPU" not in line]
 
@@ -70,12 +71,12 @@ def test_a_model_that_cannot_batch_runs_item_by_item_and_says_so_in_one_line(
 
 @pytest.mark.parametrize("cache", [None, True])
 def test_a_model_that_draws_random_numbers_is_not_cacheable(tmp_path: Path, cache: bool | None) -> None:
-    engine, _ = load(models.random_normal(tmp_path / "m.onnx", "if"), cache=cache)
+    engine, _ = load(models.random_normal(tmp_path / "m.onnx", "if"), wish=Wish(cache=cache))
     assert not engine.spec.cacheable
 
 
 def test_a_repository_names_the_model_its_version_and_whether_answers_are_remembered(tmp_path: Path) -> None:
-    engine, _ = load(models.mlp(tmp_path / "model.onnx"), name="shop", version="3", cache=False)
+    engine, _ = load(models.mlp(tmp_path / "model.onnx"), wish=Wish(name="shop", version="3", cache=False))
     assert (engine.spec.name, engine.spec.version, engine.spec.cacheable) == ("shop", "3", False)
 
 
@@ -152,7 +153,7 @@ def test_a_model_in_onnxruntimes_own_format_is_served_and_nothing_of_it_remember
     assert line.startswith(
         "model 'net': its answers are neither remembered nor shared, as its graph is in onnx"
     )
-    told, said = load(path, cache=True)
+    told, said = load(path, wish=Wish(cache=True))
     assert (told.spec.cacheable, said) == (True, [])
     x = np.random.default_rng(0).standard_normal((1, 64)).astype(np.float32)
     signature = Signature("net", "", (TensorLayout("x", DType.FP32, (1, 64)),))

@@ -3,6 +3,7 @@
 from __future__ import annotations
 
 from collections.abc import Callable, Sequence
+from dataclasses import dataclass
 from pathlib import Path
 
 from ringserve.core.signature import Result, Signature
@@ -27,6 +28,28 @@ SLOTS_WITHOUT_BATCHING = 2
 _NO_INPUT = "no input was found that it accepts, so it is not warmed up either"
 
 Say = Callable[[str], None]
+
+
+@dataclass(frozen=True, slots=True, kw_only=True)
+class Wish:
+    """What the owner of a model wants for it.
+
+    Attributes:
+        name: What it is called; empty for the file's stem.
+        version: Its version.
+        cache: Whether answers are remembered: False never, True also where an operator of a domain that nobody
+            here knows might draw random numbers, None where all operators are known not to.
+        custom_ops: Paths of libraries of custom operators, separated by commas.
+    """
+
+    name: str = ""
+    version: str = "1"
+    cache: bool | None = None
+    custom_ops: str = ""
+
+    def remembers(self, file: ModelFile) -> bool:
+        """Whether answers of this model may be remembered and shared."""
+        return self.cache is not False and not file.random and (self.cache is True or not file.unknown)
 
 
 class Engine:
@@ -73,10 +96,7 @@ class Engine:
         max_batch: int,
         threads: int,
         say: Say,
-        custom_ops: str = "",
-        name: str = "",
-        version: str = "1",
-        cache: bool | None = None,
+        wish: Wish | None = None,
         runtime: Runtime | None = None,
     ) -> Engine:
         """Open a model, prove that it batches, and warm it up. Blocks: for a slow model for many runs.
@@ -88,20 +108,16 @@ class Engine:
             max_batch: Items a run at most.
             threads: Threads for one run.
             say: Takes each line for the person who started us.
-            custom_ops: Paths of libraries of custom operators, separated by commas.
-            name: What the model is called; empty for the file's stem.
-            version: Its version.
-            cache: Whether answers are remembered: False never, True also where an operator of a domain that
-                nobody here knows might draw random numbers, None where all operators are known not to.
+            wish: What else its owner wants.
             runtime: onnxruntime and this machine; tests put another in its place.
 
         Raises:
             UsageError: The file, the provider or the model cannot be used; the sentence says why.
         """
-        runtime = runtime or Runtime()
+        runtime, wish = runtime or Runtime(), wish or Wish()
         choice = choose(provider, say, runtime)
-        file = read_model_file(path, name)
-        runtime.custom_ops = libraries_for(file, custom_ops, runtime)
+        file = read_model_file(path, wish.name)
+        runtime.custom_ops = libraries_for(file, wish.custom_ops, runtime)
         try:
             session, used = open_session(choice, file.served, threads, say, runtime)
         except UsageError:
@@ -118,20 +134,20 @@ class Engine:
             if on_cpu.has_run:
                 tell_of_fallback(choice, loading.runs.last_failure, say)
                 loading, used, (single_run_s, full_batch_s) = on_cpu, "cpu", figures
-        if file.unknown and cache is None:
+        if file.unknown and wish.cache is None:
             say(f"model {file.name!r}: its answers are neither remembered nor shared, as {file.unknown}")
         for line in loading.said:
             say(line)
         batches = loading.batches
         spec = ModelSpec(
             name=file.name,
-            version=version,
+            version=wish.version,
             digest=file.digest,
             inputs=loading.inputs,
             outputs=with_ranks(loading.outputs, loading.runs.ranks),
             batching=batches,
             max_batch=max_batch if batches else 1,
-            cacheable=cache is not False and not file.random and (cache is True or not file.unknown),
+            cacheable=wish.remembers(file),
             platform=used,
         )
         engine = cls(loading.session, spec, single_run_s, full_batch_s)

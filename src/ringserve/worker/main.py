@@ -7,7 +7,7 @@ import os
 import sys
 from typing import TYPE_CHECKING, Any
 
-from ringserve.engine.session import Engine
+from ringserve.engine.session import Engine, Wish
 from ringserve.engine.threads import threads_for
 from ringserve.errors import UsageError
 from ringserve.net.grpc_door import open_grpc
@@ -90,7 +90,7 @@ def _load(settings: Settings, model: Path) -> Engine:
         max_batch=settings.max_batch,
         threads=threads_for(settings.workers_here, settings.threads),
         say=_say,
-        custom_ops=settings.custom_ops,
+        wish=Wish(custom_ops=settings.custom_ops),
     )
 
 
