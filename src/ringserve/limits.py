@@ -34,6 +34,12 @@ GRPC_PING_INTERVAL_S = 5.0
 LARGE_BODY_BYTES = 1 << 18
 """A JSON body larger than this is decoded in a process of its own: this many bytes take milliseconds."""
 
+MODELS_MAX = 256
+"""Models that one worker serves at a time, each version counted."""
+
+REPOSITORY_FILES_MAX = 100_000
+"""Files in a folder of models."""
+
 BODIES_BYTES_MAX = 1 << 30
 """Bytes of such bodies that a server holds at a time, from their arrival until they are decoded."""
 
@@ -111,6 +117,13 @@ LIMITS = (
     ),
     Limit(
         "Time between pings on an idle gRPC connection", GRPC_PING_INTERVAL_S, "s", "the connection is closed"
+    ),
+    Limit("Models of one worker, each version counted", MODELS_MAX, "models", "the others are unavailable"),
+    Limit(
+        "Files in a folder of models",
+        REPOSITORY_FILES_MAX,
+        "files",
+        "exit status 2; later: what is loaded keeps serving",
     ),
     Limit("Rate of a body beyond its time-out", BODY_RATE_MIN, "bytes/s", "408"),
     Limit(

@@ -37,8 +37,8 @@ class Wish:
     Attributes:
         name: What it is called; empty for the file's stem.
         version: Its version.
-        cache: Whether answers are remembered: False never, True also where an operator of a domain that nobody
-            here knows might draw random numbers, None where all operators are known not to.
+        cache: Whether answers are remembered: False never, True also where an operator of an unknown domain
+            might draw random numbers, None where all operators are known not to.
         custom_ops: Paths of libraries of custom operators, separated by commas.
     """
 
