@@ -17,6 +17,7 @@
         ├── NotFinite         500   NaN or infinity in an answer that JSON cannot carry
         ├── NoWorker          503   no worker can take it
         ├── NotReady          503   the model is still loading             another worker may be tried
+        ├── ModelGone         503   the worker has unloaded this model     the request is routed anew
         ├── Draining          503   the server is going away               another worker may be tried
         ├── DeadlinePassed    504   too late
         ├── Unauthorized      401   no API key, or none that is known
@@ -143,6 +144,14 @@ class NotReady(ServeError):
     retry_elsewhere = True
 
 
+class ModelGone(ServeError):
+    """The worker no longer has the model that a gateway asked for by number; it may have a newer version."""
+
+    status = 503
+    grpc = "UNAVAILABLE"
+    retry_elsewhere = True
+
+
 class Draining(ServeError):
     """The server is going away and takes nothing new."""
 
@@ -189,5 +198,6 @@ ANSWERS: tuple[type[ServeError], ...] = (
     Unauthorized,
     Forbidden,
     TimeTooShort,
+    ModelGone,
 )
 """All leaves, in the order that gives each its number on the link: append, never reorder."""

@@ -7,7 +7,7 @@ import pytest
 from ringserve.core.breaker import BreakerState
 from ringserve.core.router.brain import Router
 from ringserve.core.router.settings import RouterSettings
-from ringserve.core.router.worker_state import Hello
+from ringserve.core.router.worker_state import Hello, Offer
 from ringserve.core.signature import Result, ResultLayout
 from ringserve.core.tensor import ModelSpec
 from ringserve.errors import (
@@ -26,6 +26,10 @@ RESULT = Result(ResultLayout(()), b"")
 
 def spec(digest: str = "d", max_batch: int = 32) -> ModelSpec:
     return ModelSpec("m", "1", digest, (), (), True, max_batch, True, "cpu")
+
+
+def offers(digest: str = "d") -> tuple[Offer, ...]:
+    return (Offer(1, spec(digest), default=True),)
 
 
 class Outside:
@@ -70,7 +74,7 @@ class Rig:
 
     def greet(self, index: int, incarnation: str = "", digest: str = "d", now: float = 0.0) -> None:
         name = incarnation or f"i{index}"
-        hello = Hello(f"w{index}", name, spec(digest), self.credit, 1 << 20)
+        hello = Hello(f"w{index}", name, offers(digest), self.credit, 1 << 20)
         self.router.link_up(index, hello, now)
 
     def ask(self, value: int = 1, now: float = 0.0, deadline: float = 1e9) -> Noted:
@@ -368,7 +372,7 @@ def test_a_worker_with_another_model_gets_no_requests_until_most_have_it() -> No
 
 def test_a_workers_own_limit_for_a_run_counts() -> None:
     rig = Rig(1, up=False)
-    rig.router.link_up(0, Hello("w", "i", spec(), 10, 10, run_timeout_s=0.5), 0.0)
+    rig.router.link_up(0, Hello("w", "i", offers(), 10, 10, run_timeout_s=0.5), 0.0)
     assert rig.router.workers[0].run_limit_s(3.0, 2.0) == 0.5
     assert rig.router.workers[0].link_state == "up"
 
@@ -376,6 +380,6 @@ def test_a_workers_own_limit_for_a_run_counts() -> None:
 def test_a_second_worker_of_the_same_name_is_told_of_once_a_greeting() -> None:
     rig = Rig(up=False)
     for index in (0, 1):
-        rig.router.link_up(index, Hello("same", f"i{index}", spec(), 10, 1 << 20), 0.0)
+        rig.router.link_up(index, Hello("same", f"i{index}", offers(), 10, 1 << 20), 0.0)
     (sentence,) = rig.outside.said
     assert "both named 'same'" in sentence

@@ -11,18 +11,21 @@ from __future__ import annotations
 import asyncio
 import logging
 import re
-from collections.abc import Iterable, Iterator, Mapping
+from collections.abc import Iterable, Iterator, Mapping, Sequence
 from typing import TYPE_CHECKING, Any, cast
 
 import h11  # uvicorn brings it along
 import orjson
 
 from ringserve.core.call import Call
+from ringserve.core.router.worker_state import Offer, Unready
 from ringserve.core.signature import Result, ResultLayout, TensorLayout
 from ringserve.core.tensor import DType, ModelSpec, TensorSpec
+from ringserve.errors import MethodNotAllowed
 from ringserve.net.fast_path import HttpProtocol
 from ringserve.net.listener import Listener
 from ringserve.settings import defaults_for
+from ringserve.wire.asked_model import check_model
 from ringserve.wire.infer_json import InferCodec, InferRequest
 from ringserve.wire.oip_pages import ModelStatistics
 
@@ -141,13 +144,23 @@ class Echo:
     def healthy(self) -> bool:
         return True
 
-    def model_statistics(self, now: float) -> ModelStatistics:
+    def offers(self) -> Sequence[Offer]:
+        return (Offer(1, SPEC, default=True),)
+
+    def unready(self) -> Sequence[Unready]:
+        return ()
+
+    async def control(self, action: str, name: str) -> None:
+        raise MethodNotAllowed("nothing is loaded here")
+
+    def model_statistics(self, spec: ModelSpec, now: float) -> ModelStatistics:
         return ModelStatistics(answered=0, total_s=0.0, failed=0)
 
     def metrics(self, now: float) -> Any:  # noqa: ANN401 - nothing is shown
         return ()
 
-    def codec(self) -> InferCodec:
+    def codec(self, model: str = "", version: str = "") -> InferCodec:
+        check_model(SPEC, model or SPEC.name, version)
         return self.spoken
 
     def submit(self, call: Call, now: float) -> None:

@@ -12,7 +12,7 @@ from ringserve.core.signature import Result, ResultLayout, Signature, TensorLayo
 from ringserve.core.signatures import Signatures, check
 from ringserve.core.tensor import DType, ModelSpec, TensorSpec, count_elements
 from ringserve.errors import ANSWERS, BadRequest, ServeError, TooLarge
-from ringserve.wire import hello, records
+from ringserve.wire import control, hello, records
 from ringserve.wire.frames import FROM_GATEWAY, FROM_WORKER, FrameReader, Kind, LinkError, frame
 from ringserve.wire.infer_json import InferCodec
 from ringserve.wire.nested import item_shape_of, pack_numbers
@@ -94,14 +94,24 @@ def read_body(kind: int, body: bytes) -> None:
         if kind == Kind.REQUESTS:
             said = records.read_requests(body)
             again = [
-                records.request_head(row.id, row.left_ms / 1000, row.key, row.signature, row.payload)
+                records.request_head(
+                    row.id,
+                    row.left_ms / 1000,
+                    row.key,
+                    row.signature,
+                    row.payload,
+                    row.model,
+                    bool(row.flags & records.FRESH),
+                )
                 + row.signature
                 + row.payload
                 for row in said
             ]
             heads = b"".join(again)
             assert len(heads) == len(body)
-            assert [row[2:] for row in records.read_requests(heads)] == [row[2:] for row in said]
+            told = [row._replace(id=0, left_ms=0, flags=row.flags & records.FRESH) for row in said]
+            got = [row._replace(id=0, left_ms=0) for row in records.read_requests(heads)]
+            assert got == told
         elif kind == Kind.ANSWERS:
             _depth, answers = records.read_answers(body)
             for answer in answers:
@@ -115,14 +125,31 @@ def read_body(kind: int, body: bytes) -> None:
             assert records.PONG.pack(*records.read_pong(body)) == body
         elif kind == Kind.HELLO:
             check_hello(body)
+        else:
+            read_rare(kind, body)
     except LinkError:
         return
+
+
+def read_rare(kind: int, body: bytes) -> None:
+    """The same for what does not come with requests."""
+    if kind == Kind.MODELS:
+        models = hello.decode_models(body)
+        assert hello.decode_models(hello.encode_models(*models)) == models
+    elif kind == Kind.CONTROL:
+        asked = control.decode_control(body)
+        assert control.decode_control(control.encode_control(asked)) == asked
+    elif kind == Kind.CONTROLLED:
+        outcome = control.decode_controlled(body)
+        error = outcome.error()
+        written = control.encode_controlled(outcome.id, error or outcome.message)
+        assert control.decode_controlled(written) == outcome
 
 
 def check_records(data: bytes) -> None:
     """One byte says of which kind the rest is the body."""
     if data:
-        read_body(data[0] % 9, data[1:])
+        read_body(data[0] % 12, data[1:])
 
 
 def check_hello(data: bytes) -> None:
@@ -139,10 +166,11 @@ def check_hello(data: bytes) -> None:
     assert hello.decode_worker_hello(hello.encode_worker_hello(heard)) == heard
     assert heard.credit_items >= 0
     assert heard.credit_bytes >= 0
-    try:
-        InferCodec(heard.spec).decode(b'{"input_data":[1]}')
-    except ServeError:
-        return
+    for offer in heard.offers:
+        try:
+            InferCodec(offer.spec).decode(b'{"input_data":[1]}')
+        except ServeError:
+            continue
 
 
 def check_signature(data: bytes) -> None:

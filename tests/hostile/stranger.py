@@ -24,10 +24,13 @@ def signature(*shape: int, model: str = "digits", name: str = "pixels") -> bytes
     return Signature(model, "", (row,)).encoded
 
 
-def request_record(number: int, payload: bytes, encoded: bytes, left_s: float = 20.0) -> bytes:
+def request_record(
+    number: int, payload: bytes, encoded: bytes, left_s: float = 20.0, model: int = 1
+) -> bytes:
     """One request; its key is made of its payload's beginning, which is all that a stranger needs."""
     key = Key(struct.pack("<I", number) + payload[:12].ljust(12, b"\0"))
-    return records.request_head(number, left_s, key, encoded, payload) + encoded + payload
+    head = records.request_head(number, left_s, key, encoded, payload, model, fresh=False)
+    return head + encoded + payload
 
 
 class Stranger:

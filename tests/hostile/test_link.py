@@ -9,12 +9,12 @@ from collections.abc import Iterator
 
 import pytest
 
-from ringserve.errors import ANSWERS, BadRequest, QueueFull
+from ringserve.errors import ANSWERS, BadRequest, ModelGone, QueueFull
 from ringserve.limits import LINKS_MAX
 from ringserve.models.digits import digits_path
 from ringserve.net.link_server import SILENCE_MAX_S
 from ringserve.wire import records
-from ringserve.wire.frames import CANCEL_BYTES_MAX, HEADER, HELLO_BYTES_MAX, Kind, frame
+from ringserve.wire.frames import CANCEL_BYTES_MAX, CONTROL_BYTES_MAX, HEADER, HELLO_BYTES_MAX, Kind, frame
 from tests.hostile.neighbour import beside, image
 from tests.hostile.stranger import HELLO, Stranger, request_record, signature
 from tests.integration.servers import Server, Servers, until
@@ -22,6 +22,7 @@ from tests.integration.servers import Server, Servers, until
 FLAT = signature(1, 64)
 PAYLOAD = struct.pack("<64f", *image(7))
 REFUSED = records.FIRST_ERROR + ANSWERS.index(BadRequest)
+GONE = records.FIRST_ERROR + ANSWERS.index(ModelGone)
 FULL = records.FIRST_ERROR + ANSWERS.index(QueueFull)
 
 
@@ -33,11 +34,11 @@ def fleet(tmp_path_factory: pytest.TempPathFactory) -> Iterator[tuple[Server, Se
 
 
 GREETINGS = {
-    "another version": frame(Kind.HELLO, b'{"link":2,"called":"x"}'),
+    "another version": frame(Kind.HELLO, b'{"link":1,"called":"x"}'),
     "no hello": frame(Kind.PING),
     "no JSON": frame(Kind.HELLO, b"\xff" * 100),
     "deep JSON": frame(Kind.HELLO, b"[" * 100_000),
-    "a name without end": frame(Kind.HELLO, json.dumps({"link": 1, "called": "x" * 900_000}).encode()),
+    "a name without end": frame(Kind.HELLO, json.dumps({"link": 2, "called": "x" * 900_000}).encode()),
     "a hello beyond its limit": HEADER.pack(HELLO_BYTES_MAX + 1, Kind.HELLO),
     "HTTP": b"POST /infer HTTP/1.1\r\n\r\n",
 }
@@ -49,13 +50,15 @@ SAID = {
     "a ping with a body": frame(Kind.PING, b"x"),
     "a cancel beyond its limit": HEADER.pack(CANCEL_BYTES_MAX + 4, Kind.CANCEL),
     "a cancel that is no list": frame(Kind.CANCEL, b"abc"),
+    "a control frame that is none": frame(Kind.CONTROL, b"{}"),
+    "a control frame beyond its limit": HEADER.pack(CONTROL_BYTES_MAX + 1, Kind.CONTROL),
     "half a record": frame(Kind.REQUESTS, bytes(10)),
     "a record longer than its frame": frame(Kind.REQUESTS, request_record(1, PAYLOAD, FLAT)[:-1]),
     "a number twice": frame(Kind.REQUESTS, request_record(1, PAYLOAD, FLAT) * 2),
     "100,000 requests": frame(
         Kind.REQUESTS, b"".join(request_record(number, PAYLOAD, FLAT) for number in range(1, 100_001))
     ),
-    "millions of empty requests": frame(Kind.REQUESTS, bytes(30 * 3_000_000)),
+    "millions of empty requests": frame(Kind.REQUESTS, bytes(33 * 3_000_000)),
 }
 
 
@@ -97,6 +100,9 @@ def test_a_request_that_does_not_fit_is_refused_and_the_link_goes_on(fleet: tupl
         stranger.send(frame(Kind.REQUESTS, request_record(11, PAYLOAD, FLAT)))
         (answer,) = stranger.answers(1)
         assert (answer.id, answer.status) == (11, records.COMPUTED)
+        stranger.send(frame(Kind.REQUESTS, request_record(12, PAYLOAD, FLAT, model=999)))
+        (answer,) = stranger.answers(1)
+        assert (answer.id, answer.status) == (12, GONE)
 
 
 def test_what_is_beyond_the_queue_is_shed_and_a_number_may_be_used_again(

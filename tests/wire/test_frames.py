@@ -99,6 +99,7 @@ def test_garbage_after_a_hello_breaks_the_link_at_every_cut_or_at_none(data: byt
 
 def test_the_number_of_each_kind_is_pinned() -> None:
     numbers = "HELLO=1 REQUESTS=2 ANSWERS=3 CANCEL=4 PING=5 PONG=6 GOING_AWAY=7 GOODBYE=8"
+    numbers += " MODELS=9 CONTROL=10 CONTROLLED=11"
     assert " ".join(f"{kind.name}={kind.value}" for kind in Kind) == numbers
 
 

@@ -15,15 +15,20 @@ requests = st.tuples(
     st.binary(min_size=16, max_size=16),
     st.binary(max_size=30),
     st.binary(max_size=30),
+    st.integers(0, 2**16 - 1),
+    st.booleans(),
 )
 
 
 @given(st.lists(requests, max_size=6))
-def test_requests_come_out_as_they_went_in(sent: list[tuple[int, float, bytes, bytes, bytes]]) -> None:
+def test_requests_come_out_as_they_went_in(
+    sent: list[tuple[int, float, bytes, bytes, bytes, int, bool]],
+) -> None:
     body = b"".join(records.request_head(*row) + row[3] + row[4] for row in sent)
     got = records.read_requests(body)
-    assert [(row.id, row.key, row.signature, row.payload) for row in got] == [
-        (call_id, key, signature, payload) for call_id, _left, key, signature, payload in sent
+    assert [(row.id, row.key, row.signature, row.payload, row.model, row.flags) for row in got] == [
+        (call_id, key, signature, payload, model, records.FRESH if fresh else 0)
+        for call_id, _left, key, signature, payload, model, fresh in sent
     ]
     assert all(
         row.left_ms == min(max(0, int(one[1] * 1000)), 2**32 - 1) for row, one in zip(got, sent, strict=True)
@@ -69,7 +74,7 @@ def test_garbage_is_a_link_error_and_nothing_else(body: bytes) -> None:
 
 
 def test_a_record_cut_short_or_grown_is_a_link_error() -> None:
-    whole = records.request_head(1, 1.0, bytes(16), b"ss", b"ppp") + b"ssppp"
+    whole = records.request_head(1, 1.0, bytes(16), b"ss", b"ppp", 1, False) + b"ssppp"
     answer = records.DEPTH.pack(0) + b"".join(
         records.answer_record(1, Result(ResultLayout(()), b"abc"), True, 1)
     )
@@ -90,14 +95,14 @@ def test_cancels_and_pongs_come_out_as_they_went_in() -> None:
     [(float("inf"), 2**32 - 1), (1e300, 2**32 - 1), (-float("inf"), 0), (-0.5, 0), (0.0019, 1), (2.5, 2500)],
 )
 def test_any_time_left_has_a_place_in_a_record(left_s: float, left_ms: int) -> None:
-    (record,) = records.read_requests(records.request_head(1, left_s, bytes(16), b"", b""))
+    (record,) = records.read_requests(records.request_head(1, left_s, bytes(16), b"", b"", 1, False))
     assert record.left_ms == left_ms
 
 
 def test_the_bytes_of_records_are_pinned() -> None:
     """Both ends of a link may be of different versions: what they say may not move."""
-    head = records.request_head(1, 2.0, bytes(range(16)), b"ab", b"c")
-    assert head.hex() == "01000000d0070000020001000000000102030405060708090a0b0c0d0e0f"
+    head = records.request_head(1, 2.0, bytes(range(16)), b"ab", b"c", 258, True)
+    assert head.hex() == "01000000d0070000020001000000000102030405060708090a0b0c0d0e0f020101"
     computed = b"".join(records.answer_record(2, Result(ResultLayout(()), b"xyz"), False, 500))
     assert computed.hex() == "0200000000f4010000040003000000" + b"[[]]xyz".hex()
     failed = b"".join(records.error_record(3, QueueFull("no", 1.0)))
@@ -127,7 +132,7 @@ def test_a_status_that_is_no_error_is_a_broken_rule(status: int) -> None:
 
 
 def test_more_requests_in_a_frame_than_were_granted_break_the_rules() -> None:
-    body = records.request_head(1, 1.0, bytes(16), b"", b"") * 5
+    body = records.request_head(1, 1.0, bytes(16), b"", b"", 1, False) * 5
     assert len(records.read_requests(body, 5)) == 5
     with pytest.raises(LinkError, match="more than 4 requests"):
         records.read_requests(body, 4)

@@ -29,6 +29,8 @@ class Call:
         key_flight: In a router: the calls of its key that are with the same worker.
         id: In a router: its number on the link, 0 while it is with no worker.
         worker: In a router: index of the worker it is with.
+        fresh: Whether an answer from memory will not do: it is computed anew, and then remembered.
+        model_number: In a router: the worker's number for the model that is asked for.
         permit: In a router: what that worker's breaker gave it.
         tried: In a router: indexes of the workers it was with before.
         refusals: In a router: (worker, incarnation, error) of those that refused it; none is asked twice.
@@ -38,9 +40,11 @@ class Call:
     __slots__ = (
         "deadline",
         "flight",
+        "fresh",
         "id",
         "key",
         "key_flight",
+        "model_number",
         "payload",
         "permit",
         "received_at",
@@ -62,7 +66,9 @@ class Call:
         self.deadline = deadline
         self.flight: Flight | None = None
         self.key_flight: KeyFlight | None = None
+        self.fresh = False
         self.id = 0
+        self.model_number = 0
         self.worker = -1
         self.permit = 0
         self.tried: tuple[int, ...] = ()

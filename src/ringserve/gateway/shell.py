@@ -9,13 +9,15 @@ from typing import TYPE_CHECKING
 
 from ringserve.core.router.brain import Router
 from ringserve.core.router.settings import RouterSettings
-from ringserve.errors import Draining, NoWorker
+from ringserve.core.router.worker_state import Offer
+from ringserve.errors import Draining, MethodNotAllowed, NoWorker
 from ringserve.net.listener import Listener
 from ringserve.net.pages import describe_model
 from ringserve.net.timer import Timer
 from ringserve.observe.catalogue.gateway import GATEWAY
 from ringserve.observe.catalogue.metric import Snapshot
 from ringserve.observe.catalogue.server import SERVER
+from ringserve.wire.asked_model import check_model
 from ringserve.wire.infer_json import InferCodec
 from ringserve.wire.oip_pages import ModelStatistics
 
@@ -23,6 +25,7 @@ if TYPE_CHECKING:
     from collections.abc import Sequence
 
     from ringserve.core.call import Call
+    from ringserve.core.router.worker_state import Unready
     from ringserve.core.tensor import ModelSpec
     from ringserve.net.backend import Page
     from ringserve.net.link_client import LinkClient
@@ -66,16 +69,30 @@ class GatewayShell:
         server = self.listener.statistics("gateway", self.state(), self.healthy())
         return [Snapshot(SERVER, server), Snapshot(GATEWAY, self.router.statistics(now))]
 
-    def model_statistics(self, now: float) -> ModelStatistics:
+    def offers(self) -> Sequence[Offer]:
+        """The model that most workers have."""
+        spec = self.router.spec
+        return () if spec is None else (Offer(0, spec, default=True),)
+
+    def unready(self) -> Sequence[Unready]:
+        """What workers know of and do not serve."""
+        return ()
+
+    async def control(self, action: str, name: str) -> None:  # noqa: ARG002 - the same for all
+        """Not taken yet."""
+        raise MethodNotAllowed("the models of a running server do not change; start it anew")
+
+    def model_statistics(self, spec: ModelSpec, now: float) -> ModelStatistics:  # noqa: ARG002 - there is one
         """What this gateway counts; what runs and hits cost only the workers know."""
         counted = self.router.statistics(now)
         return ModelStatistics(counted.answered, counted.latency.sum, counted.failed)
 
-    def codec(self) -> InferCodec:
+    def codec(self, model: str = "", version: str = "") -> InferCodec:
         """The codec of the model the fleet serves."""
         spec = self.router.spec
         if spec is None:
             raise NoWorker(f"no worker is connected ({len(self.router.workers)} configured)", 1.0)
+        check_model(spec, model or spec.name, version)
         codec = self._codecs.get(spec.digest)
         return codec if codec is not None else self._new_codec(spec)
 

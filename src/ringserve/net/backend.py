@@ -6,9 +6,11 @@ from typing import TYPE_CHECKING, Protocol
 
 if TYPE_CHECKING:
     import asyncio
-    from collections.abc import Callable, Mapping
+    from collections.abc import Callable, Mapping, Sequence
 
     from ringserve.core.call import Call
+    from ringserve.core.router.worker_state import Offer, Unready
+    from ringserve.core.tensor import ModelSpec
     from ringserve.observe.catalogue.roles import Snapshots
     from ringserve.wire.infer_json import InferCodec
     from ringserve.wire.oip_pages import ModelStatistics
@@ -35,17 +37,41 @@ class Backend(Protocol):
     def healthy(self) -> bool:
         """Whether nothing hangs."""
 
-    def model_statistics(self, now: float) -> ModelStatistics:
-        """What is counted of the model now served; call it only when `codec` has one."""
+    def offers(self) -> Sequence[Offer]:
+        """The models that are ready now, each name's default among them marked; the numbers mean nothing."""
+
+    def unready(self) -> Sequence[Unready]:
+        """The models that are known and not served now."""
+
+    def model_statistics(self, spec: ModelSpec, now: float) -> ModelStatistics:
+        """What is counted of a model that `offers` names."""
+
+    async def control(self, action: str, name: str) -> None:
+        """Load or unload a model; returns when that is done.
+
+        Args:
+            action: `load` or `unload`.
+            name: Of the model.
+
+        Raises:
+            ServeError: It cannot be done, or not here.
+        """
 
     def metrics(self, now: float) -> Snapshots:
         """What `GET /metrics` shows."""
 
-    def codec(self) -> InferCodec:
-        """The codec of the model now served.
+    def codec(self, model: str = "", version: str = "") -> InferCodec:
+        """The codec of a model.
+
+        Args:
+            model: Its name; empty for the only one, or the one that is named as the default.
+            version: Of it; empty for the one that is taken where none is asked for.
 
         Raises:
-            ServeError: No model is served yet.
+            NotFound: It is not served; the sentence names what is.
+            BadRequest: None is named, and there are several.
+            NotReady: It is still loading.
+            NoWorker: There is nobody who could serve it.
         """
 
     def submit(self, call: Call, now: float) -> None:

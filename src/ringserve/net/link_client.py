@@ -9,11 +9,13 @@ from typing import TYPE_CHECKING, Any, cast
 
 from ringserve.core.byte_strings import find_ends
 from ringserve.core.signature import Result, ResultLayout
+from ringserve.errors import NoWorker
 from ringserve.limits import FRAME_BYTES_MAX
 from ringserve.net.link_opening import NotReady, Opening, Unanswered, complaint_of
 from ringserve.wire import records
+from ringserve.wire.control import Control, Controlled, decode_controlled, encode_control
 from ringserve.wire.frames import FROM_WORKER, FrameReader, Kind, LinkError, frame
-from ringserve.wire.hello import decode_worker_hello
+from ringserve.wire.hello import decode_models, decode_worker_hello
 
 if TYPE_CHECKING:
     from ringserve.core.call import Call
@@ -44,6 +46,8 @@ class LinkClient(asyncio.Protocol):
         self._cancels: list[int] = []
         self._flush_due = False
         self._transport: asyncio.Transport = cast("asyncio.Transport", None)
+        self._controls: dict[int, asyncio.Future[Controlled]] = {}
+        self._last_control = 0
         self.up = False
         self.greeted: asyncio.Future[None] = self._loop.create_future()
         self.closed: asyncio.Future[None] = self._loop.create_future()
@@ -63,6 +67,9 @@ class LinkClient(asyncio.Protocol):
         if self.up:
             self.up = False
             self._router.link_lost(self._index, monotonic())
+        for waiting in self._controls.values():
+            if not waiting.done():
+                waiting.set_exception(NoWorker(f"the link to the worker at {self._address} was lost"))
         if not self.closed.done():
             self.closed.set_result(None)
 
@@ -88,7 +95,9 @@ class LinkClient(asyncio.Protocol):
         signature = call.signature.encoded
         left_s = call.deadline - monotonic()
         self._out += (
-            records.request_head(call.id, left_s, call.key, signature, call.payload),
+            records.request_head(
+                call.id, left_s, call.key, signature, call.payload, call.model_number, call.fresh
+            ),
             signature,
             call.payload,
         )
@@ -106,6 +115,34 @@ class LinkClient(asyncio.Protocol):
     def goodbye(self) -> None:
         """Nothing of ours is left there."""
         self._transport.write(frame(Kind.GOODBYE))
+
+    async def control(self, action: str, name: str) -> str:
+        """Ask the worker for something beside requests, and wait until it is done.
+
+        Args:
+            action: See `wire.control`.
+            name: Of the model.
+
+        Returns:
+            What the worker says.
+
+        Raises:
+            ServeError: It could not be done, or the link is lost.
+        """
+        if not self.up:
+            raise NoWorker(f"there is no link to the worker at {self._address}")
+        self._last_control += 1
+        number = self._last_control
+        waiting = self._controls[number] = self._loop.create_future()
+        try:
+            self._transport.write(frame(Kind.CONTROL, encode_control(Control(number, action, name))))
+            controlled: Controlled = await waiting
+        finally:
+            del self._controls[number]
+        error = controlled.error()
+        if error is not None:
+            raise error
+        return controlled.message
 
     def abort(self) -> None:
         """Drop the link without telling the router, which knows."""
@@ -146,6 +183,11 @@ class LinkClient(asyncio.Protocol):
             self._router.pong(self._index, pong.run_age_s, pong.slowest_run_s, pong.runs_finished, now)
         elif kind == Kind.GOING_AWAY:
             self._router.going_away(self._index, now)
+        elif kind == Kind.MODELS:
+            offers, unready = decode_models(body)
+            self._router.models_changed(self._index, offers, unready, now)
+        elif kind == Kind.CONTROLLED:
+            self._take_controlled(body)
         elif not self.up:
             hello = decode_worker_hello(body)
             self.up = True
@@ -167,6 +209,13 @@ class LinkClient(asyncio.Protocol):
             if len(payload) != layout.payload_size:
                 _check_strings(layout, payload)
             router.answered(index, call_id, Result(layout, payload), status == records.CACHED, time_us, now)
+
+    def _take_controlled(self, body: bytes) -> None:
+        controlled = decode_controlled(body)
+        controlled.error()  # a status that does not exist closes the link
+        waiting = self._controls.get(controlled.id)
+        if waiting is not None and not waiting.done():
+            waiting.set_result(controlled)
 
     def _layout(self, encoded: bytes) -> ResultLayout:
         try:

@@ -9,13 +9,15 @@ from typing import TYPE_CHECKING, cast
 
 from ringserve.core.byte_strings import find_ends
 from ringserve.core.call import Call
-from ringserve.errors import BadRequest, ServeError
+from ringserve.errors import BadRequest, ModelGone, ServeError
 from ringserve.limits import FRAME_BYTES_MAX, PROOF_TIMEOUT_S
 from ringserve.wire import records
+from ringserve.wire.control import decode_control, encode_controlled
 from ringserve.wire.frames import FROM_GATEWAY, FrameReader, Kind, LinkError, frame
 from ringserve.wire.hello import decode_gateway_hello
 
 if TYPE_CHECKING:
+    from collections.abc import Callable
     from typing import Protocol
 
     from ringserve.core.node import Node
@@ -23,11 +25,18 @@ if TYPE_CHECKING:
     from ringserve.core.signatures import Signatures
     from ringserve.net.fleet_secret import Challenge
 
-    class Host(Protocol):
-        """What a link needs of its worker."""
+    class Served(Protocol):
+        """One model that a worker has ready."""
 
         node: Node
         signatures: Signatures
+
+        def submit(self, call: Call, now: float) -> None:
+            """Accept a call."""
+
+    class Host(Protocol):
+        """What a link needs of its worker."""
+
         links: set[LinkServer]
         unproved: set[LinkServer]
 
@@ -39,6 +48,17 @@ if TYPE_CHECKING:
         def credit_items(self) -> int:
             """Items that one gateway may have here at a time."""
 
+        @property
+        def depth(self) -> int:
+            """Rows that wait, for all models."""
+
+        def served(self, number: int) -> Served:
+            """The model of this number.
+
+            Raises:
+                ModelGone: It is not served any more.
+            """
+
         def hello(self) -> bytes:
             """What a gateway is greeted with."""
 
@@ -48,8 +68,8 @@ if TYPE_CHECKING:
         def called(self, name: str) -> None:
             """A gateway told what it calls this worker."""
 
-        def submit(self, call: Call, now: float) -> None:
-            """Accept a call."""
+        def take_control(self, action: str, name: str, done: Callable[[str | ServeError], None]) -> None:
+            """Do what a gateway asks beside requests, see `wire.control`; `done` is called once."""
 
         def flush(self, now: float) -> None:
             """Run what was accepted."""
@@ -59,13 +79,17 @@ log = logging.getLogger(__name__)
 SILENCE_MAX_S = 10.0
 """How long a gateway may be silent before its hello and within a frame."""
 
+CONTROLS_MAX = 64
+"""Control frames of one gateway that may be under way."""
+
 
 class LinkCall(Call):
     """A call that came over a link, under the gateway's number."""
 
-    __slots__ = ("link",)
+    __slots__ = ("link", "served")
 
     link: LinkServer
+    served: Served
 
     def answer(self, result: Result, node_id: str, cached: bool, time_us: int) -> None:  # noqa: ARG002 - the link knows
         """Put the answer in the next frame."""
@@ -99,6 +123,7 @@ class LinkServer(asyncio.Protocol):
         # A gateway may send anew what it cancels in the same frame, so it may seem to have twice its credit.
         self._calls_max = 2 * host.credit_items
         self._heard = False
+        self._controls = 0
         self._watch: asyncio.TimerHandle | None = None
         self.calls: dict[int, LinkCall] = {}
         self.challenge: Challenge | None = None
@@ -125,7 +150,7 @@ class LinkServer(asyncio.Protocol):
             self._watch.cancel()
         calls, self.calls = self.calls, {}
         for call in calls.values():
-            self._host.node.cancel(call)
+            call.served.node.cancel(call)
 
     def data_received(self, data: bytes) -> None:
         """Take frames; what arrived together runs together."""
@@ -160,13 +185,17 @@ class LinkServer(asyncio.Protocol):
         """Write what gathered as one frame."""
         self._flush_due = False
         if self._out and not self._transport.is_closing():
-            body = records.DEPTH.pack(self._host.node.depth) + b"".join(self._out)
+            body = records.DEPTH.pack(self._host.depth) + b"".join(self._out)
             self._transport.write(frame(Kind.ANSWERS, body))
         self._out = []
 
     def go_away(self) -> None:
         """Ask the gateway for nothing new."""
         self._transport.write(frame(Kind.GOING_AWAY))
+
+    def tell_models(self, body: bytes) -> None:
+        """Say which models there are now, see `wire.hello.encode_models`."""
+        self._transport.write(frame(Kind.MODELS, body))
 
     def close(self) -> None:
         """Close after what was written has left."""
@@ -215,29 +244,47 @@ class LinkServer(asyncio.Protocol):
             for call_id in records.read_cancel(body):
                 call = self.calls.pop(call_id, None)
                 if call is not None:
-                    self._host.node.cancel(call)
+                    call.served.node.cancel(call)
         elif kind == Kind.GOODBYE:
             self._transport.close()
+        elif kind == Kind.CONTROL:
+            self._take_control(body)
         else:
             self._take_hello(body)
 
+    def _take_control(self, body: bytes) -> None:
+        asked = decode_control(body)
+        if self._controls >= CONTROLS_MAX:
+            raise LinkError(f"more than {CONTROLS_MAX} control frames wait for their answers")
+        self._controls += 1
+
+        def done(outcome: str | ServeError) -> None:
+            self._controls -= 1
+            if not self._transport.is_closing():
+                self._transport.write(frame(Kind.CONTROLLED, encode_controlled(asked.id, outcome)))
+
+        self._host.take_control(asked.action, asked.name, done)
+
     def _accept(self, record: records.RequestRecord, now: float) -> None:
-        call_id, left_ms, key, encoded, payload = record
+        call_id, left_ms, key, model, flags, encoded, payload = record
         if call_id in self.calls:
             raise LinkError(f"number {call_id} is in use")
         if len(self.calls) >= self._calls_max:
             raise LinkError(f"{len(self.calls)} requests are twice what the gateway was granted")
         try:
-            signature = self._host.signatures.find(encoded)
+            served = self._host.served(model)
+            signature = served.signatures.find(encoded)
             _check_size(signature, payload)
-        except BadRequest as error:
+        except (BadRequest, ModelGone) as error:
             self.put(records.error_record(call_id, error))
             return
         call = LinkCall(key, signature, payload, now, now + left_ms / 1000)
         call.id = call_id
         call.link = self
+        call.served = served
+        call.fresh = flags & records.FRESH > 0
         self.calls[call_id] = call
-        self._host.submit(call, monotonic())
+        served.submit(call, monotonic())
 
 
 def _check_size(signature: Signature, payload: bytes) -> None:

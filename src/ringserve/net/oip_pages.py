@@ -10,7 +10,6 @@ from typing import TYPE_CHECKING
 from ringserve.errors import NotReady, NoWorker
 from ringserve.net.oip_paths import Oip, OipPath
 from ringserve.wire import oip_pages
-from ringserve.wire.asked_model import check_model
 
 if TYPE_CHECKING:
     from collections.abc import Callable
@@ -28,9 +27,7 @@ def served_model(backend: Backend, path: OipPath) -> ModelSpec:
         NotFound: Another one is served.
         ServeError: None is, yet.
     """
-    spec = backend.codec().spec
-    check_model(spec, path.model, path.version)
-    return spec
+    return backend.codec(path.model, path.version).spec
 
 
 @cache
@@ -73,7 +70,7 @@ def _all_statistics(backend: Backend, _path: OipPath) -> Shown:
 
 
 def _page_of_statistics(backend: Backend, spec: ModelSpec) -> Shown:
-    counted = backend.model_statistics(monotonic())
+    counted = backend.model_statistics(spec, monotonic())
     return 200, {"model_stats": [oip_pages.model_statistics(spec, counted)]}
 
 

@@ -13,6 +13,9 @@ Anything else is a `LinkError`, after which the link is of no use and must be cl
     6 PONG        worker    age of the oldest run, slowest run, runs finished, queue depth
     7 GOING_AWAY  worker    empty: send me nothing new
     8 GOODBYE     gateway   empty: nothing of mine is left with you
+    9 MODELS      worker    JSON: the models it has now, see `hello`
+    10 CONTROL    gateway   JSON: load or unload a model, or tell statistics, see `control`
+    11 CONTROLLED worker    JSON: what came of it
 """
 
 from __future__ import annotations
@@ -23,6 +26,7 @@ from struct import Struct
 HEADER = Struct("<IB")
 HELLO_BYTES_MAX = 1 << 20
 CANCEL_BYTES_MAX = 1 << 20
+CONTROL_BYTES_MAX = 1 << 14
 
 
 class Kind(enum.IntEnum):
@@ -36,13 +40,25 @@ class Kind(enum.IntEnum):
     PONG = 6
     GOING_AWAY = 7
     GOODBYE = 8
+    MODELS = 9
+    CONTROL = 10
+    CONTROLLED = 11
 
 
-_BYTES_MAX = {Kind.CANCEL: CANCEL_BYTES_MAX, Kind.PING: 0, Kind.PONG: 28, Kind.GOING_AWAY: 0, Kind.GOODBYE: 0}
+_BYTES_MAX = {
+    Kind.CANCEL: CANCEL_BYTES_MAX,
+    Kind.PING: 0,
+    Kind.PONG: 28,
+    Kind.GOING_AWAY: 0,
+    Kind.GOODBYE: 0,
+    Kind.MODELS: HELLO_BYTES_MAX,
+    Kind.CONTROL: CONTROL_BYTES_MAX,
+    Kind.CONTROLLED: HELLO_BYTES_MAX,
+}
 """The longest body of the kinds that need not be long: a list of numbers is many times that in memory."""
 
-FROM_GATEWAY = frozenset({Kind.REQUESTS, Kind.CANCEL, Kind.PING, Kind.GOODBYE})
-FROM_WORKER = frozenset({Kind.ANSWERS, Kind.PONG, Kind.GOING_AWAY})
+FROM_GATEWAY = frozenset({Kind.REQUESTS, Kind.CANCEL, Kind.PING, Kind.GOODBYE, Kind.CONTROL})
+FROM_WORKER = frozenset({Kind.ANSWERS, Kind.PONG, Kind.GOING_AWAY, Kind.MODELS, Kind.CONTROLLED})
 
 
 class LinkError(Exception):

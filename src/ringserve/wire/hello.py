@@ -2,23 +2,27 @@
 
 from __future__ import annotations
 
-from typing import Annotated
+from typing import TYPE_CHECKING, Annotated
 
 import msgspec
 
-from ringserve.core.router.worker_state import Hello
+from ringserve.core.router.worker_state import Hello, Offer, Unready
 from ringserve.core.signature import DIMENSIONS_MAX, TENSORS_MAX
 from ringserve.core.tensor import DType, ModelSpec, TensorSpec
 from ringserve.wire.frames import LinkError
 
+if TYPE_CHECKING:
+    from collections.abc import Iterable
+
 PROTOCOL = "ringserve-link"
 """The token of the HTTP Upgrade that opens a link."""
 
-VERSION = 1
+VERSION = 2
 CALLED_MAX = 300
 """Characters of a name: a host's has 253 at most."""
 
 _Size = Annotated[int, msgspec.Meta(ge=0)]
+_Number = Annotated[int, msgspec.Meta(ge=0, le=0xFFFF)]
 _Seconds = Annotated[float, msgspec.Meta(ge=0)]
 
 
@@ -40,6 +44,24 @@ class _Model(msgspec.Struct):
     platform: str
 
 
+class _Offer(msgspec.Struct):
+    number: _Number
+    default: bool
+    model: _Model
+
+
+class _Unready(msgspec.Struct):
+    name: str
+    version: str
+    state: str
+    reason: str
+
+
+class _Models(msgspec.Struct):
+    offers: list[_Offer]
+    unready: list[_Unready] = []
+
+
 class _WorkerHello(msgspec.Struct):
     link: int
     node_id: str
@@ -48,7 +70,8 @@ class _WorkerHello(msgspec.Struct):
     credit_bytes: _Size
     run_timeout_s: _Seconds
     slowest_run_s: _Seconds
-    model: _Model
+    offers: list[_Offer]
+    unready: list[_Unready] = []
 
 
 class GatewayHello(msgspec.Struct, omit_defaults=True):
@@ -76,7 +99,8 @@ def encode_worker_hello(hello: Hello) -> bytes:
             credit_bytes=hello.credit_bytes,
             run_timeout_s=hello.run_timeout_s,
             slowest_run_s=hello.slowest_run_s,
-            model=_model_of(hello.spec),
+            offers=[_offered(offer) for offer in hello.offers],
+            unready=[_unserved(model) for model in hello.unready],
         )
     )
 
@@ -89,19 +113,39 @@ def decode_worker_hello(body: bytes) -> Hello:
     """
     try:
         heard = msgspec.json.decode(body, type=_WorkerHello)
-        spec = _spec_of(heard.model)
+        offers = _offers(heard.offers)
     except (msgspec.MsgspecError, UnicodeDecodeError, RecursionError, KeyError) as cause:
         raise LinkError(f"the worker's hello cannot be read: {cause}") from cause
     _check_version(heard.link)
     return Hello(
         node_id=heard.node_id,
         incarnation=heard.incarnation,
-        spec=spec,
+        offers=offers,
         credit_items=heard.credit_items,
         credit_bytes=heard.credit_bytes,
         run_timeout_s=heard.run_timeout_s,
         slowest_run_s=heard.slowest_run_s,
+        unready=_unready(heard.unready),
     )
+
+
+def encode_models(offers: Iterable[Offer], unready: Iterable[Unready] = ()) -> bytes:
+    """The body of a MODELS frame."""
+    models = _Models([_offered(offer) for offer in offers], [_unserved(model) for model in unready])
+    return msgspec.json.encode(models)
+
+
+def decode_models(body: bytes) -> tuple[tuple[Offer, ...], tuple[Unready, ...]]:
+    """Read a MODELS frame.
+
+    Raises:
+        LinkError: It is none.
+    """
+    try:
+        heard = msgspec.json.decode(body, type=_Models)
+        return _offers(heard.offers), _unready(heard.unready)
+    except (msgspec.MsgspecError, UnicodeDecodeError, RecursionError, KeyError) as cause:
+        raise LinkError(f"a list of models cannot be read: {cause}") from cause
 
 
 def encode_gateway_hello(called: str, proof: str = "") -> bytes:
@@ -145,6 +189,25 @@ def _model_of(spec: ModelSpec) -> _Model:
         cacheable=spec.cacheable,
         platform=spec.platform,
     )
+
+
+def _offered(offer: Offer) -> _Offer:
+    return _Offer(offer.number, offer.default, _model_of(offer.spec))
+
+
+def _offers(rows: list[_Offer]) -> tuple[Offer, ...]:
+    numbers = [row.number for row in rows]
+    if len(set(numbers)) < len(numbers):
+        raise LinkError(f"a worker offers two models under one number: {numbers}")
+    return tuple(Offer(row.number, _spec_of(row.model), row.default) for row in rows)
+
+
+def _unserved(model: Unready) -> _Unready:
+    return _Unready(model.name, model.version, model.state, model.reason)
+
+
+def _unready(rows: list[_Unready]) -> tuple[Unready, ...]:
+    return tuple(Unready(row.name, row.version, row.state, row.reason) for row in rows)
 
 
 def _spec_of(model: _Model) -> ModelSpec:

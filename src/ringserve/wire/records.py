@@ -1,10 +1,11 @@
 """The bodies of the link's frames: requests and answers, many to a frame.
 
 A request's record: number (4 bytes), time left in ms (4), length of the signature (2), length of the payload
-(4), key (16), signature, payload. An answer's record: number (4), status (1), time in µs (4), length of
-the layout (2), length of the payload (4), layout, payload. All little-endian. Status 0 is a computed answer,
-1 one from the cache; 2 + n is error n of `errors.ANSWERS`, whose payload is the sentence and whose time is
-the retry-after in ms.
+(4), key (16), the worker's number for the model (2), flags (1), signature, payload. Bit 0 of the flags: make it
+anew, whatever is remembered. An answer's record: number (4), status (1), time in µs (4), length of the
+layout (2), length of the payload (4), layout, payload. All little-endian. Status 0 is a computed answer, 1
+one from the cache; 2 + n is error n of `errors.ANSWERS`, whose payload is the sentence and whose time is the
+retry-after in ms.
 """
 
 from __future__ import annotations
@@ -16,12 +17,13 @@ from ringserve.core.signature import Key, Result
 from ringserve.errors import ANSWERS, ServeError
 from ringserve.wire.frames import LinkError
 
-REQUEST = Struct("<IIHI16s")
+REQUEST = Struct("<IIHI16sHB")
 ANSWER = Struct("<IBIHI")
 DEPTH = Struct("<I")
 PONG = Struct("<ddQI")
 COMPUTED, CACHED, FIRST_ERROR = 0, 1, 2
 U32_MAX = 0xFFFFFFFF
+FRESH = 1
 RECORDS_MAX = 1 << 20
 """Requests in one frame, unless fewer may come: a short record is ten times its bytes in memory."""
 _NUMBER_OF = {kind: number for number, kind in enumerate(ANSWERS)}
@@ -38,6 +40,8 @@ class RequestRecord(NamedTuple):
     id: int
     left_ms: int
     key: Key
+    model: int
+    flags: int
     signature: bytes
     payload: bytes
 
@@ -61,11 +65,13 @@ class Pong(NamedTuple):
     depth: int
 
 
-def request_head(call_id: int, left_s: float, key: bytes, signature: bytes, payload: bytes) -> bytes:
+def request_head(
+    call_id: int, left_s: float, key: bytes, signature: bytes, payload: bytes, model: int, fresh: bool
+) -> bytes:
     """The head of a request's record; signature and payload follow it."""
     left_ms = left_s * 1000
     left_ms = 0 if left_ms < 0 else int(left_ms) if left_ms < U32_MAX else U32_MAX
-    return REQUEST.pack(call_id, left_ms, len(signature), len(payload), key)
+    return REQUEST.pack(call_id, left_ms, len(signature), len(payload), key, model, fresh)
 
 
 def read_requests(body: bytes, count_max: int = RECORDS_MAX) -> list[RequestRecord]:
@@ -82,12 +88,15 @@ def read_requests(body: bytes, count_max: int = RECORDS_MAX) -> list[RequestReco
     position, end, size, unpack_from = 0, len(body), REQUEST.size, REQUEST.unpack_from
     try:
         while position < end:
-            call_id, left_ms, signature_size, payload_size, key = unpack_from(body, position)
+            call_id, left_ms, signature_size, payload_size, key, model, flags = unpack_from(body, position)
             start = position + size
             middle = start + signature_size
             position = middle + payload_size
             records.append(
-                _new(RequestRecord, (call_id, left_ms, key, body[start:middle], body[middle:position]))
+                _new(
+                    RequestRecord,
+                    (call_id, left_ms, key, model, flags, body[start:middle], body[middle:position]),
+                )
             )
             if len(records) > count_max:
                 raise LinkError(

@@ -11,10 +11,9 @@ from typing import TYPE_CHECKING, cast
 from ringserve.core.admission import Admission
 from ringserve.core.batcher import CutReason
 from ringserve.core.node import Node, NodeSettings
-from ringserve.core.router.worker_state import Hello
+from ringserve.core.router.worker_state import Hello, Offer
 from ringserve.core.run_place import RunPlace
-from ringserve.core.signatures import Signatures
-from ringserve.errors import Draining, NotReady, ServeError
+from ringserve.errors import Draining, MethodNotAllowed, ModelGone, NotReady, ServeError
 from ringserve.limits import LINKS_MAX, UNPROVED_LINKS_MAX
 from ringserve.net.link_server import LinkServer
 from ringserve.net.listener import Listener
@@ -24,17 +23,21 @@ from ringserve.observe.catalogue.metric import Snapshot
 from ringserve.observe.catalogue.server import SERVER
 from ringserve.observe.catalogue.worker import WORKER, WorkerStatistics
 from ringserve.wire import records
+from ringserve.wire.asked_model import check_model
 from ringserve.wire.hello import encode_worker_hello
 from ringserve.wire.infer_json import InferCodec
 from ringserve.wire.oip_pages import ModelStatistics
 from ringserve.worker.runs import Runs
+from ringserve.worker.served import Served
 
 if TYPE_CHECKING:
-    from collections.abc import Sequence
+    from collections.abc import Callable, Sequence
 
     from ringserve.core.batcher import Batch
     from ringserve.core.call import Call
+    from ringserve.core.router.worker_state import Unready
     from ringserve.core.signature import Result
+    from ringserve.core.tensor import ModelSpec
     from ringserve.engine.session import Engine
     from ringserve.net.backend import Page
     from ringserve.observe.catalogue.roles import Snapshots
@@ -59,7 +62,7 @@ class WorkerShell:
         self.links: set[LinkServer] = set()
         self.unproved: set[LinkServer] = set()
         self.node = cast("Node", None)
-        self.signatures = cast("Signatures", None)
+        self._served = cast("Served", None)
         self._engine: Engine | None = None
         self._codec: InferCodec | None = None
         self._runs: Runs | None = None
@@ -96,7 +99,7 @@ class WorkerShell:
         self._runs = Runs(engine, place, engine.slots, self._finished)
         self.node = Node(shape, admission, self._runs.start)
         self.node.slowest_run_s = engine.slowest_run_s
-        self.signatures = Signatures(spec)
+        self._served = Served(1, spec, self.node, self.took)
         self._codec = InferCodec(spec)
         self._timer = Timer(self.node.tick, lambda _now: self.node.next_wake(), TICK_S)
         self._timer.start()
@@ -113,7 +116,19 @@ class WorkerShell:
         own = WorkerStatistics(self.node.statistics(now), links, LINKS_MAX, place.inline, place.moves)
         return [server, Snapshot(WORKER, own)]
 
-    def model_statistics(self, now: float) -> ModelStatistics:
+    def offers(self) -> Sequence[Offer]:
+        """The models that are ready."""
+        return () if self._engine is None else (Offer(self._served.number, self._engine.spec, default=True),)
+
+    def unready(self) -> Sequence[Unready]:
+        """The models that are known and not served now."""
+        return ()
+
+    async def control(self, action: str, name: str) -> None:  # noqa: ARG002 - the same for all
+        """Not taken yet."""
+        raise MethodNotAllowed("the models of a running server do not change; start it anew")
+
+    def model_statistics(self, spec: ModelSpec, now: float) -> ModelStatistics:  # noqa: ARG002 - there is one
         """What the node counts."""
         counted = self.node.statistics(now)
         return ModelStatistics(
@@ -128,15 +143,19 @@ class WorkerShell:
             run_s=counted.run.sum,
         )
 
-    def codec(self) -> InferCodec:
+    def codec(self, model: str = "", version: str = "") -> InferCodec:
         """The model's codec, once it is loaded."""
         if self._codec is None:
             raise NotReady("the model is still loading", 1.0)
+        check_model(self._codec.spec, model or self._codec.spec.name, version)
         return self._codec
 
     def submit(self, call: Call, now: float) -> None:
         """Take a call from a connection; what arrives in one turn of the loop runs together."""
-        self.node.submit(call, now)
+        self._served.submit(call, now)
+
+    def took(self, call: Call) -> None:
+        """A node has taken a call."""
         timer = self._timer
         if timer is not None and call.deadline < timer.at:
             timer.wake_by(call.deadline)
@@ -154,6 +173,21 @@ class WorkerShell:
         return LinkServer(self) if self.takes_links and not many else None
 
     # Link host
+
+    def served(self, number: int) -> Served:
+        """The model of this number."""
+        if number != self._served.number:
+            raise ModelGone(f"worker {self.name} has no model of number {number} any more")
+        return self._served
+
+    @property
+    def depth(self) -> int:
+        """Rows that wait."""
+        return self.node.depth
+
+    def take_control(self, action: str, name: str, done: Callable[[str | ServeError], None]) -> None:  # noqa: ARG002 - the same for all
+        """Not taken yet."""
+        done(MethodNotAllowed("the models of a running server do not change; start it anew"))
 
     @property
     def takes_links(self) -> bool:
@@ -183,7 +217,7 @@ class WorkerShell:
             Hello(
                 node_id=self.name,
                 incarnation=self.incarnation,
-                spec=self._engine.spec,
+                offers=tuple(self.offers()),
                 credit_items=self.credit_items,
                 credit_bytes=settings.credit_bytes,
                 run_timeout_s=settings.run_timeout_s,

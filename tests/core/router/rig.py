@@ -6,7 +6,7 @@ from ringserve.core.breaker import BreakerState
 from ringserve.core.call import Call
 from ringserve.core.router.brain import Router
 from ringserve.core.router.settings import RouterSettings
-from ringserve.core.router.worker_state import Hello, WorkerState
+from ringserve.core.router.worker_state import Hello, Offer, WorkerState
 from ringserve.core.signature import Result, ResultLayout, Signature, TensorLayout
 from ringserve.core.tensor import DType, ModelSpec, TensorSpec
 from ringserve.errors import ServeError
@@ -28,7 +28,8 @@ def hello(
     run_timeout_s: float = 0.0,
 ) -> Hello:
     """Greet as a worker that grants plenty."""
-    return Hello("name", incarnation, model or spec(), credit_items, credit_bytes, run_timeout_s)
+    offers = (Offer(1, model or spec(), default=True),)
+    return Hello("name", incarnation, offers, credit_items, credit_bytes, run_timeout_s)
 
 
 class Caller(Call):

@@ -87,6 +87,7 @@ class Balance:
     def book(self, worker: WorkerState, call: Call) -> None:
         """Note that the call is with the worker now."""
         call.worker = worker.index
+        call.model_number = worker.offers[0].number
         rows = call.signature.rows
         older = self._flights.get(call.key)
         flight = older if older is None or older.worker is worker else older.at(worker)
@@ -139,7 +140,7 @@ class Balance:
             if other and not worker.foreign:
                 foreign.append(worker)
             worker.foreign = other
-            worker.able = worker.link_up and not (worker.going_away or worker.hung or other)
+            worker.able = own is not None and not (worker.going_away or worker.hung or other)
         able = [worker for worker in self.workers if worker.able]
         self._able_count = len(able)
         self._able_load = sum(worker.load for worker in able)

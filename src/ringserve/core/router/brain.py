@@ -41,7 +41,7 @@ if TYPE_CHECKING:
     from ringserve.core.call import Call
     from ringserve.core.router.ports import Ports
     from ringserve.core.router.settings import RouterSettings
-    from ringserve.core.router.worker_state import Hello
+    from ringserve.core.router.worker_state import Hello, Offer, Unready
     from ringserve.core.signature import Result
     from ringserve.core.tensor import ModelSpec
 
@@ -209,6 +209,16 @@ class Router:
         self._fleet_changed()
         if not worker.in_flight:
             self._ports.goodbye(index)
+        self._route_parked(now)
+
+    def models_changed(
+        self, index: int, offers: tuple[Offer, ...], unready: tuple[Unready, ...], now: float
+    ) -> None:
+        """A worker says anew which models it has."""
+        worker = self.workers[index]
+        worker.offers = offers
+        worker.unready = unready
+        self._fleet_changed()
         self._route_parked(now)
 
     def heard(self, index: int, now: float) -> None:

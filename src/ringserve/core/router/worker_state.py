@@ -14,26 +14,60 @@ if TYPE_CHECKING:
 
 
 @dataclass(frozen=True, slots=True)
+class Offer:
+    """A model that a worker has ready.
+
+    Attributes:
+        number: The worker's name for this instance; it gives no number twice in its life.
+        spec: The model.
+        default: Whether the worker takes this version for a request that names none.
+    """
+
+    number: int
+    spec: ModelSpec
+    default: bool
+
+
+@dataclass(frozen=True, slots=True)
+class Unready:
+    """A model that a worker knows of and does not serve now.
+
+    Attributes:
+        name: Of the model.
+        version: Of the model; empty where none is known.
+        state: `LOADING`, `UNLOADING` or `UNAVAILABLE`.
+        reason: Why, in a sentence; may be empty.
+    """
+
+    name: str
+    version: str
+    state: str
+    reason: str
+
+
+@dataclass(frozen=True, slots=True)
 class Hello:
     """What a worker says when a link comes up.
 
     Attributes:
         node_id: Its own name.
         incarnation: Different for each process that ever served under this address.
-        spec: The model it has ready.
+        offers: The models it has ready; a worker may be well and have none.
         credit_items: Items that may be in flight to it at once.
         credit_bytes: Bytes of tensors that may be in flight to it at once.
         run_timeout_s: Its own limit for one run, in seconds; 0 for none.
         slowest_run_s: The slowest run so far, warm-up included, in seconds.
+        unready: The models it knows of and does not serve.
     """
 
     node_id: str
     incarnation: str
-    spec: ModelSpec
+    offers: tuple[Offer, ...]
     credit_items: int
     credit_bytes: int
     run_timeout_s: float = 0.0
     slowest_run_s: float = 0.0
+    unready: tuple[Unready, ...] = ()
 
 
 class KeyFlight:
@@ -78,6 +112,8 @@ class WorkerState:
         items: Rows under distinct keys in flight.
         load: max(items, queue depth last reported): what bounded load compares.
         fullness: What its last refusals say of the next request.
+        offers: The models it had ready when it last said.
+        unready: Those it knew of and did not serve.
         gone: Whether a reconnection was refused since the link was lost: that process is dead.
     """
 
@@ -102,10 +138,12 @@ class WorkerState:
         "link_up",
         "load",
         "node_id",
+        "offers",
         "pinged_at",
         "requests",
         "runs_finished",
         "spilled",
+        "unready",
     )
 
     def __init__(self, index: int, address: str, breaker: Breaker) -> None:
@@ -116,6 +154,8 @@ class WorkerState:
         self.node_id = ""
         self.incarnation = ""
         self.hello: Hello | None = None
+        self.offers: tuple[Offer, ...] = ()
+        self.unready: tuple[Unready, ...] = ()
         self.link_up = False
         self.going_away = False
         self.gone = False
@@ -138,7 +178,7 @@ class WorkerState:
     @property
     def spec(self) -> ModelSpec | None:
         """The model it has ready; None while there is no link."""
-        return self.hello.spec if self.hello is not None and self.link_up else None
+        return self.offers[0].spec if self.offers and self.link_up else None
 
     @property
     def link_state(self) -> str:
@@ -161,6 +201,8 @@ class WorkerState:
         self.hello = hello
         self.node_id = hello.node_id
         self.incarnation = hello.incarnation
+        self.offers = hello.offers
+        self.unready = hello.unready
         self.link_up = True
         self.going_away = False
         self.gone = False
