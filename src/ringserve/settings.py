@@ -129,6 +129,14 @@ class Settings(ServerSettings):
     cache_mb: float = flag(
         256.0, _CACHE, _WORKER, "The most memory for remembered answers.", unit="MB", high=1_000_000
     )
+    verify_hits: float = flag(
+        0.0,
+        _CACHE,
+        _WORKER,
+        "The share of answers from memory that are computed again instead and compared; 0.001 is one in 1,000.",
+        unit="of the hits",
+        high=1,
+    )
 
     provider: str = flag(
         "auto",

@@ -273,3 +273,60 @@ def test_a_rerun_whose_caller_ran_out_of_time_gives_way_to_the_next_one() -> Non
     assert [flight.key for flight in rig.batches[0].flights] == [good.key]
     assert not rig.batches[0].full
     rig.settle(1.5)
+
+
+def test_a_caller_who_wants_no_answer_from_memory_gets_a_computed_one_that_is_remembered() -> None:
+    rig = Rig()
+    rig.ask(1)
+    rig.settle()
+    older = rig.node.cache.get(rig.ask(1).key)
+    call = noted(1)
+    call.fresh = True
+    rig.node.submit(call, 0.0)
+    assert call.outcomes == []
+    hits = rig.node.cache.hits
+    rig.settle()
+    ((result, cached),) = [outcome for outcome in call.outcomes if not isinstance(outcome, ServeError)]
+    assert not cached
+    assert rig.node.cache.hits == hits
+    assert rig.node.cache.get(call.key) is result is not older
+
+
+def test_a_caller_who_wants_no_answer_from_memory_may_wait_for_a_run_that_goes_on() -> None:
+    rig = Rig()
+    first, second = rig.ask(1), noted(1)
+    rig.node.flush(0.0)
+    second.fresh = True
+    rig.node.submit(second, 0.0)
+    rig.settle()
+    assert sum(rig.node.cuts.values()) == 1
+    assert payload_of(first) == payload_of(second)
+
+
+def test_one_hit_in_so_many_is_computed_again_and_compared_and_is_no_hit() -> None:
+    rig = Rig(verify_hits=0.5)
+    rig.ask(1)
+    rig.settle()
+    calls = [rig.ask(1) for _ in range(4)]
+    rig.settle()
+    assert [outcome[1] for call in calls for outcome in call.outcomes if isinstance(outcome, tuple)] == [
+        True,
+        False,
+        True,
+        False,
+    ]
+    assert rig.node.cache.hits == 2
+    statistics = rig.node.statistics(0.0)
+    assert statistics.accepted == statistics.answered == 5
+    assert (statistics.verification.compared, statistics.verification.differing) == (1, 0)
+
+
+def test_a_hit_is_not_computed_again_where_the_queue_would_refuse_it() -> None:
+    rig = Rig(max_queue=1, verify_hits=1.0)
+    rig.ask(1)
+    rig.settle()
+    rig.ask(2)
+    rig.node.flush(0.0)
+    rig.ask(3)
+    call = rig.ask(1)
+    assert call.outcomes[0] == (rig.node.cache.get(call.key), True)

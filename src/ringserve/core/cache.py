@@ -90,6 +90,11 @@ class Cache(Generic[V]):
         self.hits += 1
         return entry[0]
 
+    def withdraw_hit(self) -> None:
+        """Count the last hit as a miss: whoever looked up did not use what was found."""
+        self.hits -= 1
+        self.misses += 1
+
     def put(self, key: bytes, value: V, size: int) -> None:
         """Keep `value` as the most recently used one, in place of an older value of `key`.
 

@@ -30,6 +30,7 @@ from ringserve.core.failures import Failures
 from ringserve.core.node_statistics import NodeHistograms, NodeStatistics, statistics_of
 from ringserve.core.single_flight import Flight, SingleFlight, expired, leave
 from ringserve.core.slices import Whole
+from ringserve.core.verification import Verification
 from ringserve.errors import DeadlinePassed, ServeError
 
 if TYPE_CHECKING:
@@ -53,6 +54,7 @@ class NodeSettings:
         cacheable: False for a model that draws random numbers: nothing is cached or joined.
         cache_capacity: Answers remembered; 0 turns the cache off.
         cache_bytes_max: Bytes remembered.
+        verify_hits: What part of the hits is computed again and compared, see `verification`.
         max_batch: Rows a run; a call of more is run in slices.
         batch_timeout_s: How long a flight may wait for company.
         window: Whether a free slot waits for company.
@@ -63,6 +65,7 @@ class NodeSettings:
     cacheable: bool = True
     cache_capacity: int = 1000
     cache_bytes_max: int = 256 << 20
+    verify_hits: float = 0.0
     max_batch: int = 32
     batch_timeout_s: float = 0.02
     window: bool = False
@@ -83,6 +86,7 @@ class Node:
         self.settings = settings
         self.admission = admission
         self.cache: Cache[Result] = Cache(settings.cache_capacity, settings.cache_bytes_max)
+        self.verification = Verification(settings.verify_hits)
         self._run = run
         self._flights = SingleFlight()
         self._batcher = Batcher(settings.max_batch, settings.batch_timeout_s, window=settings.window)
@@ -121,7 +125,10 @@ class Node:
         """Accept a call: it is answered, failed or queued. Call `flush` when all are submitted."""
         self.accepted += 1
         if self.settings.cacheable:
-            known = self.cache.get(call.key)
+            known = None if call.fresh else self.cache.get(call.key)
+            if known is not None and self.verification.takes(call.key, known) and self._has_room(call, now):
+                self.cache.withdraw_hit()
+                known = None
             if known is not None:
                 self.finished_calls += 1
                 took_s = now - call.received_at
@@ -215,6 +222,9 @@ class Node:
         """The age of the oldest run that goes on, in seconds; 0 while none does."""
         return max((now - batch.started_at for batch in self._running.values()), default=0.0)
 
+    def _has_room(self, call: Call, now: float) -> bool:
+        return self.admission.check(self._batcher.depth, call.signature.rows, now, call.deadline) is None
+
     def _add_whole(self, call: Call, now: float) -> Flight:
         self.sliced_calls += 1
         whole = Whole(call, now, self._rows_max)
@@ -256,6 +266,7 @@ class Node:
     def _landed(self, flight: Flight, result: Result, now: float) -> None:
         if self.settings.cacheable:
             self._flights.close(flight)
+            self.verification.landed(flight.key, result)
             self.cache.put(flight.key, result, len(result.payload) + RESULT_OVERHEAD_BYTES)
         name = self.settings.name
         calls = flight.calls

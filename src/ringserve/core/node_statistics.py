@@ -15,6 +15,7 @@ if TYPE_CHECKING:
     from ringserve.core.histogram import HistogramStatistics
     from ringserve.core.node import Node
     from ringserve.core.single_flight import SingleFlightStatistics
+    from ringserve.core.verification import VerificationStatistics
 
 
 @dataclass(frozen=True, slots=True)
@@ -45,6 +46,7 @@ class NodeStatistics:
         admission: Its door.
         cache: Its memory.
         flights: What may be joined.
+        verification: How far remembered answers agree with computed ones.
     """
 
     accepted: int
@@ -70,6 +72,7 @@ class NodeStatistics:
     admission: AdmissionStatistics
     cache: CacheStatistics
     flights: SingleFlightStatistics
+    verification: VerificationStatistics
 
 
 class NodeHistograms:
@@ -126,4 +129,5 @@ def statistics_of(
         admission=node.admission.statistics(),
         cache=node.cache.statistics(),
         flights=flights,
+        verification=node.verification.statistics(),
     )

@@ -86,6 +86,7 @@ class WorkerShell:
             cacheable=spec.cacheable,
             cache_capacity=settings.cache_capacity,
             cache_bytes_max=settings.cache_bytes,
+            verify_hits=settings.verify_hits,
             max_batch=spec.max_batch,
             batch_timeout_s=settings.batch_timeout_ms / 1000,
             window=settings.batch_policy == "window",

@@ -202,6 +202,24 @@ _CACHE: tuple[Metric[WorkerStatistics], ...] = (
         "The most memory for them (--cache-mb).",
         lambda s: s.node.cache.bytes_max,
     ),
+    Metric(
+        "ringserve_cache_verified_total",
+        Kind.COUNTER,
+        "Answers from memory that were computed again and compared (--verify-hits).",
+        lambda s: s.node.verification.compared,
+    ),
+    Metric(
+        "ringserve_cache_verified_differing_total",
+        Kind.COUNTER,
+        "Of them, those that were not the same to the last bit.",
+        lambda s: s.node.verification.differing,
+    ),
+    Metric(
+        "ringserve_cache_verified_difference_max",
+        Kind.GAUGE,
+        "The largest difference of one element seen so; +Inf where shapes, strings or booleans differed.",
+        lambda s: s.node.verification.largest,
+    ),
 )
 
 _LINKS: tuple[Metric[WorkerStatistics], ...] = (
