@@ -273,3 +273,65 @@ def test_raw_bytes_alone_are_an_input(server: Server) -> None:
     head = int(answer.headers[JSON_SIZE])
     assert json.loads(answer.body[:head])["outputs"][0]["shape"] == [3, 10]
     assert len(struct.unpack("<30f", answer.body[head:])) == 30
+
+
+def ways() -> dict[str, tuple[bytes, tuple[str, ...]]]:
+    """Requests of each form, right and wrong ones."""
+    binary = {"parameters": {"binary_data_output": True}}
+    body, size = in_bytes()
+    packed, packed_size = in_bytes(**binary)
+    return {
+        "json": (in_json(id="é"), ()),
+        "json in, bytes out": (in_json(**binary), ()),
+        "bytes in, json out": (body, (size,)),
+        "bytes": (packed, (packed_size,)),
+        "raw": (ROWS.tobytes(), (f"{JSON_SIZE}: 0",)),
+        "classes": (in_json(outputs=[{"name": "probabilities", "parameters": {"classification": 2}}]), ()),
+        "no json": (b"{", ()),
+        "no input": (b"{}", ()),
+        "surplus bytes": (packed + b"!", (packed_size,)),
+        "no size": (packed, (f"{JSON_SIZE}: many",)),
+        "no time": (in_json(), ("X-Request-Timeout-Ms: soon",)),
+    }
+
+
+@pytest.mark.parametrize("way", ways())
+def test_the_fast_way_and_the_ordinary_one_answer_alike(server: Server, way: str) -> None:
+    body, headers = ways()[way]
+    infer(server, body, *headers)  # now the answer is remembered for both
+    fast = infer(server, body, *headers)
+    ordinary = infer(server, body, *headers, "Expect: 100-continue")
+    assert fast.status == ordinary.status
+    assert fast.body == ordinary.body
+    for answer in (fast, ordinary):
+        answer.headers.pop("date")
+    assert list(fast.headers.items()) == list(ordinary.headers.items())
+
+
+@pytest.mark.parametrize("headers", [(), ("Expect: 100-continue",)], ids=["fast way", "ordinary way"])
+@pytest.mark.parametrize("route", ["/infer", ROUTE])
+def test_no_cache_computes_anew_and_refreshes(
+    fleet: dict[str, Server], route: str, headers: tuple[str, ...]
+) -> None:
+    gateway, worker = fleet["gateway"], fleet["worker"]
+    row = np.full((1, 64), 5.5 + len(headers), "<f4")
+    plain = {"input_data": row[0].tolist()}
+    body = json.dumps(plain if route == "/infer" else {"inputs": [pixels(row, data=row.tolist())]}).encode()
+    first = infer(gateway, body, *headers, route=route)
+    before = worker.get("/health").json
+    assert infer(gateway, body, *headers, "Cache-Control: max-age=0, No-Cache", route=route).status == 200
+    after = worker.get("/health").json
+    assert after["cache_hits"] == before["cache_hits"]
+    assert after["batch_processor"]["total_batches"] == before["batch_processor"]["total_batches"] + 1
+    again = infer(gateway, body, *headers, route=route)
+    assert worker.get("/health").json["cache_hits"] == before["cache_hits"] + 1
+    assert again.status == first.status == 200
+
+
+def test_a_packed_body_of_infer_is_unpacked(server: Server) -> None:
+    body = json.dumps({"input_data": ROWS[0].tolist()}).encode()
+    plain = server.infer(ROWS[0].tolist()).json
+    packed = infer(server, gzip.compress(body), "Content-Encoding: gzip", route="/infer")
+    assert packed.json["output_data"] == plain["output_data"]
+    unknown = infer(server, body, "Content-Encoding: br", route="/infer")
+    assert (unknown.status, unknown.headers["accept-encoding"]) == (400, "gzip, deflate")

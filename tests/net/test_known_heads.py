@@ -1,10 +1,14 @@
 """A head that was seen before is known by its bytes; what could be read in two ways is never learnt."""
 
+from typing import cast
+
 import pytest
 from hypothesis import given
 from hypothesis import strategies as st
 
-from ringserve.net.known_heads import HEAD_BYTES_MAX, HEADS_MAX, KnownHead, KnownHeads
+from ringserve.net.hot_paths import InferPath
+from ringserve.net.known_heads import HEAD_BYTES_MAX, HEADS_MAX, KnownHeads
+from ringserve.net.plain_head import PlainHead
 
 HEAD = b"POST /infer HTTP/1.1\r\nHost: x\r\nContent-Length: 5"
 END = b"\r\n\r\n"
@@ -16,9 +20,14 @@ def cut(heads: KnownHeads, data: bytes) -> tuple[list[tuple[bytes, bytes | None]
     return [(body, known.timeout) for body, known, _ in requests], used
 
 
+def plain(length: int, timeout: bytes | None = None) -> PlainHead:
+    """A head of no particular path."""
+    return PlainHead(length, cast("InferPath", None), timeout, None, False, [])
+
+
 def learnt(head: bytes = HEAD, body: bytes = b"12345", timeout: bytes | None = None) -> KnownHeads:
     heads = KnownHeads()
-    heads.learn(head + END + body, KnownHead(len(body), timeout, [], []))
+    heads.learn(head + END + body, plain(len(body), timeout))
     return heads
 
 
@@ -65,7 +74,7 @@ def test_what_could_be_read_in_two_ways_or_is_too_long_is_not_learnt(head: bytes
 @pytest.mark.parametrize("body", [b"1234", b"123456"])
 def test_a_body_of_another_length_than_the_parser_saw_is_not_learnt(body: bytes) -> None:
     heads = KnownHeads()
-    heads.learn(HEAD + END + body, KnownHead(5, None, [], []))
+    heads.learn(HEAD + END + body, plain(5))
     assert len(heads) == 0
 
 
@@ -78,5 +87,5 @@ def test_an_empty_line_in_the_body_does_not_end_the_head_again() -> None:
 def test_the_table_is_bounded() -> None:
     heads = KnownHeads()
     for number in range(HEADS_MAX + 1):
-        heads.learn(HEAD + b"\r\nX: %d" % number + END + b"12345", KnownHead(5, None, [], []))
+        heads.learn(HEAD + b"\r\nX: %d" % number + END + b"12345", plain(5))
     assert len(heads) == 1

@@ -14,6 +14,9 @@ from starlette.routing import Route
 
 from ringserve.errors import ServeError
 from ringserve.net.awaited_call import ask
+from ringserve.net.cache_control import HEADER as CACHE_CONTROL
+from ringserve.net.cache_control import wants_fresh
+from ringserve.net.compression import unpack
 from ringserve.net.deadline_header import HEADER, deadline_of
 from ringserve.net.key_ring import SALT
 from ringserve.net.large_bodies import HeldBody
@@ -67,6 +70,7 @@ async def _infer(request: Request, listener: Listener, backend: Backend) -> byte
         received_at=now,
         deadline=deadline,
         receive=request.receive,
+        fresh=wants_fresh(request.headers.get(CACHE_CONTROL, "")),
     )
     request_id = asked.request_id if asked.request_id is not None else listener.new_request_id()
     return codec.encode(result, request_id, node_id, cached, time_us)
@@ -77,6 +81,7 @@ async def _decode(request: Request, listener: Listener, deadline: float) -> tupl
     held = HeldBody(listener.large_bodies)
     try:
         body = await read_body(request, listener.body_max, held)
+        body = await unpack(body, request.headers.get("content-encoding", ""), listener.body_max)
         codec = listener.backend.codec()
         left_s = deadline - monotonic()
         return await listener.large_bodies.decode(codec, body, left_s), codec

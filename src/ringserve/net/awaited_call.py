@@ -57,6 +57,7 @@ async def ask(
     received_at: float,
     deadline: float,
     receive: Receive,
+    fresh: bool = False,
 ) -> Answer:
     """Submit a request and wait for its answer.
 
@@ -68,11 +69,13 @@ async def ask(
         received_at: When it arrived, in seconds.
         deadline: When an answer is too late, in seconds.
         receive: Tells when the caller leaves.
+        fresh: Whether an answer from memory will not do.
 
     Raises:
         ServeError: It failed, or the caller left.
     """
     call = AwaitedCall(signature.digest(payload, salt), signature, payload, received_at, deadline)
+    call.fresh = fresh
     backend.submit(call, monotonic())
     async with asyncio.TaskGroup() as tasks:
         watcher = tasks.create_task(_watch(receive, backend, call), name="caller-watch")

@@ -26,14 +26,14 @@ import httptools
 
 from ringserve.errors import Forbidden, ServeError
 from ringserve.limits import BODY_RATE_MIN, LARGE_BODY_BYTES, PIPELINE_MAX
-from ringserve.net.deadline_header import deadline_of
+from ringserve.net.cache_control import wants_fresh
 from ringserve.net.guard import is_open
 from ringserve.net.head_rules import refusal_of, without_offer
 from ringserve.net.http_call import HttpCall, Reply
 from ringserve.net.key_ring import SALT, KeyCheck
-from ringserve.net.known_heads import KnownHead
 from ringserve.net.ordered_replies import OrderedReplies
 from ringserve.net.outcomes import LEFT
+from ringserve.net.plain_head import PlainHead
 from ringserve.net.read_flow import ReadFlow
 from ringserve.net.refusals import Busy
 from ringserve.net.replies import error_body, upgrade_answer
@@ -41,11 +41,15 @@ from ringserve.wire.hello import PROTOCOL
 
 if TYPE_CHECKING:
     from ringserve.core.signature import Salt
+    from ringserve.net.hot_paths import HotPath
     from ringserve.net.link_server import LinkServer
     from ringserve.net.listener import Listener
 
 log = logging.getLogger(__name__)
 _PROTOCOL = PROTOCOL.encode()
+_OF_INFERENCE = frozenset(
+    {b"cache-control", b"content-encoding", b"accept-encoding", b"inference-header-content-length"}
+)
 
 
 class HttpProtocol(OrderedReplies):
@@ -59,7 +63,8 @@ class HttpProtocol(OrderedReplies):
         self.salt: Salt | None = None
         self._chunk_size = 0
         self._between = True
-        self._lone_body = -1
+        self._lone: PlainHead | None = None
+        self._hot: HotPath | None = None
         self._foreign = False
         self._body_size = 0
         self._tail_size = 0
@@ -74,6 +79,8 @@ class HttpProtocol(OrderedReplies):
         self._coding: bytes | None = None
         self._upgrade: bytes | None = None
         self._timeout: bytes | None = None
+        self._json_size: str | None = None
+        self._fresh = self._packed = self._packs = False
 
     # uvicorn's and asyncio's callbacks
 
@@ -110,22 +117,17 @@ class HttpProtocol(OrderedReplies):
             for body, known, salt in requests:
                 if not self._refused:
                     self.salt = salt
-                    self._accept(body, known.counts, known.timeout, close=False)
+                    self._accept(body, known, close=False)
             data = data[used:]
         if data and not self._refused:
-            self._lone_body = -1
             self._feed(data)
-            if between and self._lone_body >= 0:
-                self._learn(data)
+            if between and self._lone is not None:
+                self._listener.known_heads.learn(data, self._lone)
         if len(self._replies) + len(self.pipeline) > PIPELINE_MAX:
             self._look_whether_to_read()
 
-    def _learn(self, request: bytes) -> None:
-        counts = self._listener.hot_paths[self.url]
-        known = KnownHead(self._lone_body, self._timeout, counts, self.headers)
-        self._listener.known_heads.learn(request, known)
-
     def _feed(self, data: bytes) -> None:
+        self._lone = None
         self._chunk_size = len(data)
         head = self.headers if self._in_head else None
         try:
@@ -151,7 +153,7 @@ class HttpProtocol(OrderedReplies):
         self.expect_100_continue = False
         self._in_head = True
         self._between = False
-        self._lone_body = -1
+        self._lone = None
         self.head_at = self.active_at
         self._clear_head()
 
@@ -172,6 +174,18 @@ class HttpProtocol(OrderedReplies):
             self._upgrade = value.lower()
         elif name == b"x-request-timeout-ms":
             self._timeout = value
+        elif name in _OF_INFERENCE:
+            self._note(name, value)
+
+    def _note(self, name: bytes, value: bytes) -> None:
+        if name == b"cache-control":
+            self._fresh = self._fresh or wants_fresh(value.decode("latin-1"))
+        elif name == b"content-encoding":
+            self._packed = True
+        elif name == b"accept-encoding":
+            self._packs = self._packs or b"gzip" in value.lower() or b"deflate" in value.lower()
+        else:
+            self._json_size = value.decode("latin-1")
 
     def on_headers_complete(self) -> None:
         """Refuse, upgrade, or choose the way."""
@@ -215,8 +229,10 @@ class HttpProtocol(OrderedReplies):
             self._body = None
             body = parts[0] if len(parts) == 1 else b"".join(parts)
             close = not self.parser.should_keep_alive()
-            self._lone_body = -1 if close else len(body)
-            self._accept(body, self._listener.hot_paths[self.url], self._timeout, close=close)
+            hot = cast("HotPath", self._hot)
+            head = PlainHead(len(body), hot, self._timeout, self._json_size, self._fresh, self.headers)
+            self._lone = None if close else head
+            self._accept(body, head, close=close)
         elif not (self._refused or self.parser.should_upgrade()):
             self._in_ordinary = False
             super().on_message_complete()
@@ -280,8 +296,11 @@ class HttpProtocol(OrderedReplies):
     # The fast path
 
     def _is_fast(self) -> bool:
+        self._hot = hot = self._listener.hot_paths.find(self.url)
         return (
-            self.url in self._listener.hot_paths
+            hot is not None
+            and not self._packed
+            and not (self._packs and hot.packs)
             and self._coding is None
             and self._length is not None
             and int(self._length) <= LARGE_BODY_BYTES
@@ -290,28 +309,22 @@ class HttpProtocol(OrderedReplies):
             and not self.pipeline
         )
 
-    def _accept(self, body: bytes, counts: list[int], timeout: bytes | None, *, close: bool) -> None:
-        now = self.active_at
-        backend = self._backend
+    def _accept(self, body: bytes, head: PlainHead, *, close: bool) -> None:
+        path = head.path
         try:
-            deadline = deadline_of(timeout, now, backend.request_timeout_s)
-            codec = backend.codec()
-            request = codec.decode(body)
+            call = path.call(body, head, self.salt, self.active_at)
         except ServeError as error:
-            reply = Reply(close, counts)
+            reply = Reply(close, path.counts)
             self._replies.append(reply)
             # Its frames hold the reply and the body, and the reply the error: a circle of 64 MB perhaps.
             self._settle(reply, error.status, error_body(error.message), error.without_frames())
             return
-        call = HttpCall(request.signature, request.payload, self.salt, now, deadline)
         call.protocol = self
-        call.codec = codec
-        request_id = request.request_id
-        call.request_id = self._listener.new_request_id() if request_id is None else request_id
         call.close = close
-        call.counts = counts
+        call.counts = path.counts
+        call.fresh = head.fresh
         self._replies.append(call)
-        backend.submit(call, monotonic())
+        self._backend.submit(call, monotonic())
 
     # The ordinary way
 

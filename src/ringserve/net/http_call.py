@@ -7,17 +7,21 @@ from typing import TYPE_CHECKING
 from ringserve.core.call import Call
 from ringserve.errors import ServeError
 
+Done = tuple[int, bytes, ServeError | None, int | None]
+
 if TYPE_CHECKING:
     from ringserve.core.signature import Result, Salt, Signature
     from ringserve.net.fast_path import HttpProtocol
     from ringserve.wire.infer_json import InferCodec
+    from ringserve.wire.oip_rest import RestCodec, RestRequest
 
 
 class Reply:
     """A place in a connection's order of answers.
 
     Attributes:
-        done: The answer's status, body and error, once it is there.
+        done: The answer's status, body, error, and the length of its JSON where binary tensors follow that,
+            once it is there.
         close: Whether the connection closes after it.
         counts: Where its outcome is counted.
     """
@@ -28,7 +32,7 @@ class Reply:
         """Keep the place."""
         self.close = close
         self.counts = counts
-        self.done: tuple[int, bytes, ServeError | None] | None = None
+        self.done: Done | None = None
 
 
 class HttpCall(Call):
@@ -36,18 +40,14 @@ class HttpCall(Call):
 
     Attributes:
         protocol: The connection.
-        codec: Writes the answer.
-        request_id: The caller's name for the request.
         done: As of `Reply`.
         close: As of `Reply`.
         counts: As of `Reply`.
     """
 
-    __slots__ = ("close", "codec", "counts", "done", "protocol", "request_id")
+    __slots__ = ("close", "counts", "done", "protocol")
 
     protocol: HttpProtocol
-    codec: InferCodec
-    request_id: str
     close: bool
     counts: list[int]
 
@@ -56,7 +56,25 @@ class HttpCall(Call):
     ) -> None:
         """Name the request; the connection sets the other attributes."""
         super().__init__(signature.digest(payload, salt), signature, payload, received_at, deadline)
-        self.done: tuple[int, bytes, ServeError | None] | None = None
+        self.done: Done | None = None
+
+    def fail(self, error: ServeError) -> None:
+        """Write the error."""
+        self.protocol.complete_error(self, error)
+
+
+class InferCall(HttpCall):
+    """A request of `/infer`.
+
+    Attributes:
+        codec: Writes the answer.
+        request_id: The caller's name for the request.
+    """
+
+    __slots__ = ("codec", "request_id")
+
+    codec: InferCodec
+    request_id: str
 
     def answer(self, result: Result, node_id: str, cached: bool, time_us: int) -> None:
         """Write the result, or say why JSON cannot carry it."""
@@ -67,6 +85,25 @@ class HttpCall(Call):
             return
         self.protocol.complete(self, body)
 
-    def fail(self, error: ServeError) -> None:
-        """Write the error."""
-        self.protocol.complete_error(self, error)
+
+class RestCall(HttpCall):
+    """A request of `/v2`.
+
+    Attributes:
+        codec: Writes the answer.
+        request: Says in which form it is asked for.
+    """
+
+    __slots__ = ("codec", "request")
+
+    codec: RestCodec
+    request: RestRequest
+
+    def answer(self, result: Result, node_id: str, cached: bool, time_us: int) -> None:  # noqa: ARG002 - not told
+        """Write the result, or say why it cannot be had in this form."""
+        try:
+            body, json_size = self.codec.encode(self.request, result)
+        except ServeError as error:
+            self.fail(error)
+            return
+        self.protocol.complete(self, body, json_size)

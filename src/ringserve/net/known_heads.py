@@ -8,11 +8,12 @@ bare line feed in it), nor from one that closes the connection.
 
 from __future__ import annotations
 
-from typing import TYPE_CHECKING, NamedTuple
+from typing import TYPE_CHECKING
 
 if TYPE_CHECKING:
     from ringserve.core.signature import Salt
     from ringserve.net.key_ring import KeyCheck
+    from ringserve.net.plain_head import PlainHead
 
 HEADS_MAX = 256
 """Heads remembered; one more and all are learnt anew. A client has one for each length of its bodies."""
@@ -20,23 +21,7 @@ HEAD_BYTES_MAX = 1024
 END = b"\r\n\r\n"
 
 
-class KnownHead(NamedTuple):
-    """What of a plain request's head matters.
-
-    Attributes:
-        length: Of the body, in bytes.
-        timeout: The value of X-Request-Timeout-Ms.
-        counts: Where the outcome is counted.
-        headers: All of them, for the check of API keys.
-    """
-
-    length: int
-    timeout: bytes | None
-    counts: list[int]
-    headers: list[tuple[bytes, bytes]]
-
-
-Request = tuple[bytes, KnownHead, "Salt | None"]
+Request = tuple[bytes, "PlainHead", "Salt | None"]
 """A body, its head, and what sets its caller's part of the cache apart."""
 
 
@@ -47,7 +32,7 @@ class KnownHeads:
 
     def __init__(self) -> None:
         """Know none."""
-        self._heads: dict[bytes, KnownHead] = {}
+        self._heads: dict[bytes, PlainHead] = {}
 
     def __len__(self) -> int:
         """How many are known."""
@@ -78,7 +63,7 @@ class KnownHeads:
             start = stop
         return requests, start
 
-    def learn(self, request: bytes, known: KnownHead) -> None:
+    def learn(self, request: bytes, known: PlainHead) -> None:
         """Remember the head of a request that was read whole from these very bytes.
 
         Args:

@@ -14,6 +14,7 @@ from ringserve.core.histogram import LATENCY_BOUNDS_S, Histogram
 from ringserve.net.app import build_app
 from ringserve.net.fast_path import HttpProtocol
 from ringserve.net.guard import Guard
+from ringserve.net.hot_paths import HotPaths
 from ringserve.net.known_heads import KnownHeads
 from ringserve.net.large_bodies import LargeBodies
 from ringserve.net.listening import BACKLOG, accept_waiting
@@ -44,7 +45,7 @@ class Listener:
     Attributes:
         draining: Whether answers tell the client to close.
         outcomes: How requests ended.
-        hot_paths: The routes of the fast path, with their counts.
+        hot_paths: The routes of the fast path.
         loop_lag: How late the event loop came to its timers, in seconds.
         guard: Who may come in.
         keys: The API keys, with a count for each label; None where none is asked for.
@@ -68,7 +69,7 @@ class Listener:
         self.large_bodies = LargeBodies()
         self.server_state = ServerState()
         self.outcomes = Outcomes((*backend.pages, METRICS, "/infer", *(route.template for route in Oip)))
-        self.hot_paths = {b"/infer": self.outcomes.of("/infer")}
+        self.hot_paths = HotPaths(self)
         self._rest: RestCodec | None = None
         self.loop_lag = Histogram(LATENCY_BOUNDS_S)
         self._keep_alive_s = settings.keep_alive_s

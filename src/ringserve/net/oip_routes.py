@@ -11,10 +11,14 @@ from starlette.requests import ClientDisconnect
 from starlette.responses import Response
 from starlette.routing import Route
 
-from ringserve.errors import BadRequest, ServeError
+from ringserve.errors import ServeError
 from ringserve.net.awaited_call import ask
-from ringserve.net.compression import ACCEPTED, UnknownEncoding, pack, unpack
+from ringserve.net.cache_control import HEADER as CACHE_CONTROL
+from ringserve.net.cache_control import wants_fresh
+from ringserve.net.compression import pack, unpack
 from ringserve.net.deadline_header import HEADER, deadline_of
+from ringserve.net.json_size import HEADER as JSON_SIZE
+from ringserve.net.json_size import json_size_of
 from ringserve.net.key_ring import SALT
 from ringserve.net.large_bodies import HeldBody
 from ringserve.net.oip_pages import PAGES, served_model
@@ -28,8 +32,6 @@ if TYPE_CHECKING:
     from ringserve.net.listener import Listener
     from ringserve.wire.oip_rest import RestCodec, RestRequest
 
-JSON_SIZE = "inference-header-content-length"
-_SIZE_DIGITS_MAX = 12
 _METHODS = ["GET", "POST", "PUT", "PATCH", "DELETE", "OPTIONS"]
 """All come in, so that each path can tell the one it takes."""
 
@@ -49,10 +51,6 @@ def oip_route(listener: Listener) -> Route:
                 return await _infer(request, listener, found)
             status, page = PAGES[found.route](listener.backend, found)
             return json_response(status, orjson.dumps(page))
-        except UnknownEncoding as error:
-            answer = error_response(error.without_frames())
-            answer.headers["accept-encoding"] = ACCEPTED
-            return answer
         except ServeError as error:
             return error_response(error.without_frames())
         except ClientDisconnect:  # while the body was read: nobody is there to be told
@@ -79,6 +77,7 @@ async def _infer(request: Request, listener: Listener, found: OipPath) -> Respon
         received_at=now,
         deadline=deadline,
         receive=request.receive,
+        fresh=wants_fresh(headers.get(CACHE_CONTROL, "")),
     )
     body, json_size = codec.encode(asked, answer.result)
     own = {"content-type": "application/json"}
@@ -94,7 +93,7 @@ async def _decode(
     request: Request, listener: Listener, found: OipPath, deadline: float
 ) -> tuple[RestRequest, RestCodec]:
     """Read the body and decode it; however large, nobody else waits for it."""
-    json_size = _json_size(request.headers.get(JSON_SIZE))
+    json_size = json_size_of(request.headers.get(JSON_SIZE))
     held = HeldBody(listener.large_bodies)
     try:
         body = await read_body(request, listener.body_max, held)
@@ -105,14 +104,3 @@ async def _decode(
         return await bodies.decode_rest(codec, body, json_size, found.version, left_s), codec
     finally:
         held.let_go()
-
-
-def _json_size(value: str | None) -> int | None:
-    if value is None:
-        return None
-    if not (value.isascii() and value.isdigit() and len(value) <= _SIZE_DIGITS_MAX):
-        raise BadRequest(
-            f"Inference-Header-Content-Length must be a number of bytes, got {value[:40]!r}; "
-            "send the length of the JSON before the binary tensors"
-        )
-    return int(value)

@@ -14,6 +14,7 @@ from ringserve.net.replies import error_body, response
 
 if TYPE_CHECKING:
     from ringserve.errors import ServeError
+    from ringserve.net.http_call import Done
     from ringserve.net.listener import Listener
     from ringserve.net.read_flow import ReadFlow
 
@@ -37,27 +38,41 @@ class OrderedReplies(Refusals):
         if call.done is None and not self._ended:
             self._settle(call, error.status, error_body(error.message), error)
 
-    def complete(self, call: HttpCall, body: bytes) -> None:
-        """A call is answered; the bytes leave when all before it have left."""
+    def complete(self, call: HttpCall, body: bytes, json_size: int | None = None) -> None:
+        """A call is answered; the bytes leave when all before it have left.
+
+        Args:
+            call: The call.
+            body: Of the answer.
+            json_size: Bytes of JSON at its beginning; None where it is nothing else.
+        """
         replies = self._replies
         special = call.close or self._queued_behind or self._refusal is not None or self._reading.held
         if len(replies) == 1 and not (special or self._listener.draining or self._ended):
             call.counts[OK] += 1
             replies.clear()
-            self.transport.write(response(OK, self._listener.head, body))
+            self.transport.write(response(OK, self._listener.head, body, json_size=json_size))
         elif not self._ended:
-            self._settle(call, OK, body, None)
+            self._settle(call, OK, body, None, json_size)
 
-    def _settle(self, reply: Reply | HttpCall, status: int, body: bytes, error: ServeError | None) -> None:
-        reply.done = (status, body, error)
+    def _settle(
+        self,
+        reply: Reply | HttpCall,
+        status: int,
+        body: bytes,
+        error: ServeError | None,
+        json_size: int | None = None,
+    ) -> None:
+        reply.done = (status, body, error, json_size)
         reply.counts[status] += 1
         replies = self._replies
         out = []
         while replies and replies[0].done is not None:
             first = replies.popleft()
-            done = cast("tuple[int, bytes, ServeError | None]", first.done)
+            answer, content, failure, size = cast("Done", first.done)
             close = first.close or (self._listener.draining and not replies and not self.pipeline)
-            out.append(response(done[0], self._listener.head, done[1], error=done[2], close=close))
+            head = self._listener.head
+            out.append(response(answer, head, content, error=failure, close=close, json_size=size))
             if close:
                 self._refused = self._ended = True
                 break

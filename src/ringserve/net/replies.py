@@ -17,6 +17,8 @@ STATUS_LINES = {
     status.value: f"HTTP/1.1 {status.value} {status.phrase}\r\n".encode() for status in HTTPStatus
 }
 JSON_TYPE = b"application/json"
+BINARY_TYPE = b"application/octet-stream"
+JSON_SIZE = b"inference-header-content-length"
 
 
 def default_headers() -> Headers:
@@ -24,9 +26,12 @@ def default_headers() -> Headers:
     return [(b"date", formatdate(usegmt=True).encode()), (b"server", b"ringserve")]
 
 
-def headers_of(body: bytes, error: ServeError | None = None) -> Headers:
-    """The headers that belong to this body."""
-    headers = [(b"content-type", JSON_TYPE), (b"content-length", b"%d" % len(body))]
+def headers_of(body: bytes, error: ServeError | None = None, json_size: int | None = None) -> Headers:
+    """The headers that belong to this body; arguments as those of `response`."""
+    headers = [(b"content-type", JSON_TYPE)]
+    if json_size is not None:
+        headers = [(b"content-type", BINARY_TYPE), (JSON_SIZE, b"%d" % json_size)]
+    headers.append((b"content-length", b"%d" % len(body)))
     if error is not None and error.retry_after_s is not None:
         headers.append((b"retry-after", b"%d" % max(1, math.ceil(error.retry_after_s))))
     if isinstance(error, Unauthorized):
@@ -51,25 +56,32 @@ def upgrade_answer(more: Iterable[tuple[str, str]]) -> bytes:
 
 
 def response(
-    status: int, head: bytes, body: bytes, *, error: ServeError | None = None, close: bool = False
+    status: int,
+    head: bytes,
+    body: bytes,
+    *,
+    error: ServeError | None = None,
+    close: bool = False,
+    json_size: int | None = None,
 ) -> bytes:
     """A whole answer.
 
     Args:
         status: The HTTP status.
         head: `head_bytes(default_headers())`.
-        body: JSON.
+        body: JSON, with binary tensors behind it or without.
         error: Adds what the error asks for, such as Retry-After.
         close: Whether the connection closes after it.
+        json_size: Bytes of JSON at the body's beginning; None where it is nothing else.
     """
-    if error is None and not close:
+    if error is None and not close and json_size is None:
         return b"%b%bcontent-type: application/json\r\ncontent-length: %d\r\n\r\n%b" % (
             STATUS_LINES[status],
             head,
             len(body),
             body,
         )
-    own = head_bytes(headers_of(body, error))
+    own = head_bytes(headers_of(body, error, json_size))
     return b"".join(
         [STATUS_LINES[status], head, own, b"connection: close\r\n" if close else b"", b"\r\n", body]
     )

@@ -5,6 +5,7 @@ from __future__ import annotations
 from starlette.responses import Response
 
 from ringserve.errors import ServeError, TooLarge
+from ringserve.net.compression import ACCEPTED, UnknownEncoding
 from ringserve.net.large_bodies import BodiesFull
 from ringserve.net.replies import error_body, headers_of
 
@@ -14,6 +15,8 @@ def json_response(status: int, body: bytes, error: ServeError | None = None) -> 
     headers = {name.decode(): value.decode() for name, value in headers_of(body, error)}
     if isinstance(error, TooLarge | BodiesFull):
         headers["connection"] = "close"
+    if isinstance(error, UnknownEncoding):
+        headers["accept-encoding"] = ACCEPTED
     return Response(body, status, headers)
 
 
