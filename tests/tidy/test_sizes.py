@@ -1,6 +1,6 @@
 import ast
 
-from tests.tidy.tree import package_files, parsed, python_files, shown
+from tests.tidy.tree import PACKAGE, package_files, parsed, python_files, shown
 
 FILE_LINES_MAX = 400
 FILE_LINES_WITHOUT_REASON = 300
@@ -31,9 +31,10 @@ def test_no_function_is_longer_than_70_lines() -> None:
 
 
 def test_an_init_file_is_a_docstring_of_at_most_10_lines_and_no_code() -> None:
+    """The front door alone has names of its own: those of the client."""
     wrong = []
     for path in package_files():
-        if path.name == "__init__.py":
+        if path.name == "__init__.py" and path.parent != PACKAGE:
             only_docstring = len(parsed(path).body) == 1 and ast.get_docstring(parsed(path))
             if not only_docstring or len(path.read_text().splitlines()) > INIT_LINES_MAX:
                 wrong.append(shown(path))
