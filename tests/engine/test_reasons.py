@@ -2,7 +2,7 @@
 
 import pytest
 
-from ringserve.engine.reasons import LENGTH_MAX, shorten
+from ringserve.engine.reasons import LENGTH_MAX, mend, shorten
 
 CUDA_CALL = (
     "/onnxruntime_src/onnxruntime/core/providers/cuda/cuda_call.cc:154 std::conditional_t<THRW, void, "
@@ -43,6 +43,12 @@ TEXTS = {
     "Got invalid dimensions for input: x for the following indices\n index: 1 Got: 3 Expected: 64": (
         "Got invalid dimensions for input: x for the following indices index: 1 Got: 3 Expected: 64"
     ),
+    "[ONNXRuntimeError] : 1 : FAIL : Exception during initialization: /onnxruntime_src/text/string_normalizer.cc:235 "
+    "onnxruntime::StringNormalizer::Locale::Locale(const std::string&)::<lambda()> Failed to construct locale with "
+    "name:en_US.UTF-8:locale::facet::_S_create_c_locale name not valid": (
+        "Exception during initialization: Failed to construct locale with "
+        "name:en_US.UTF-8:locale::facet::_S_create_c_locale name not valid"
+    ),
     "": "no reason given",
 }
 
@@ -54,3 +60,29 @@ def test_a_text_is_cut_to_its_reason(raw: str) -> None:
 
 def test_a_text_without_end_is_bounded() -> None:
     assert len(shorten("why " * 1000)) == LENGTH_MAX
+
+
+@pytest.mark.parametrize(
+    ("raw", "what"),
+    [
+        (
+            "Failed to construct locale with name:de_DE.UTF-8:locale::facet",
+            "install the locale de_DE.UTF-8 on this",
+        ),
+        (
+            "Fatal error: com.acme:Foo(-1) is not a registered function/op",
+            "operators of com.acme by --custom-ops",
+        ),
+        (
+            "Unsupported model IR version: 99, max supported IR version: 14",
+            "install a newer onnxruntime, or export",
+        ),
+        (
+            "Error No Op registered for Foo with domain_version of 17",
+            "install a newer onnxruntime, or export",
+        ),
+        ("Protobuf parsing failed.", "export it again"),
+    ],
+)
+def test_what_mends_it_depends_on_the_reason(raw: str, what: str) -> None:
+    assert what in mend(raw)

@@ -22,9 +22,26 @@ _NODE = re.compile(
 )
 _CUDA = re.compile(r"\bCU[A-Za-z]+ (?:failure|error)[ :].*?(?=\s*;|\s*$)", re.DOTALL)
 _SOURCE = re.compile(r"(?:/\S*?)?[\w./-]+\.(?:cc|cpp|cu|cuh|h|hpp):\d+:? ")
-_SIGNATURE = re.compile(r"^.*?\b[\w~]+(?:::[\w~<>]+)+\(.*?\)(?: const)?(?: \[with .*?\])? (?=\S)")
+_SIGNATURE = re.compile(
+    r"^.*?\b[\w~]+(?:::[\w~<>]+)+\(.*?\)(?: const)?(?:::<lambda\(.*?\)>)?(?: \[with .*?\])? (?=\S)"
+)
 _BARE_FUNCTION = re.compile(r"^[A-Z]\w+ (?=[A-Z])")
 _CONDITION = re.compile(r"^.{0,200}? was false\.\s*(?=\S)")
+_MENDS = (
+    (
+        re.compile(r"locale with name: ?([\w.@-]+)"),
+        "install the locale {} on this machine (Debian: the package locales, then `localedef -i en_US -f UTF-8 "
+        "en_US.UTF-8`)",
+    ),
+    (
+        re.compile(r"\b([\w.]+):\w+\(-?\d+\) is not a registered"),
+        "name the library with the operators of {} by --custom-ops",
+    ),
+    (
+        re.compile(r"Unsupported model IR version|is under development|No Op registered for"),
+        "install a newer onnxruntime, or export it for an older opset",
+    ),
+)
 _PATH = re.compile(r"(?<![\w.])/(?:[^\s/'\":,]+/)+([^\s/'\":,]+)")
 
 
@@ -41,6 +58,15 @@ def shorten(error: BaseException | str) -> str:
     text = text[node.end() :] if node else text
     where = "" if node is None else f"{node[1]} {node[2]!r}: " if node[2] else f"{node[1]}: "
     return _finish(where + _without_source(text))
+
+
+def mend(error: BaseException | str) -> str:
+    """What a person can do about a model that cannot be loaded for this reason."""
+    for reason, what in _MENDS:
+        found = reason.search(str(error))
+        if found is not None:
+            return what.format(*found.groups())
+    return "export it again"
 
 
 def _without_source(text: str) -> str:

@@ -12,7 +12,7 @@ from ringserve.engine.custom_ops import libraries_for
 from ringserve.engine.model_file import ModelFile, check_unchanged, read_model_file
 from ringserve.engine.probe import ROWS_MIN, Probe, Prober
 from ringserve.engine.provider import choose, open_session, tell_of_fallback
-from ringserve.engine.reasons import shorten
+from ringserve.engine.reasons import mend, shorten
 from ringserve.engine.run_plan import RunPlan, make_plan
 from ringserve.engine.runs import TimedRuns
 from ringserve.engine.runtime import CPU, Runtime, Session
@@ -123,7 +123,7 @@ class Engine:
         except UsageError:
             raise
         except Exception as error:  # the border: onnxruntime's errors share no base class
-            raise UsageError(f"{path} cannot be loaded: {shorten(error)}; export it again") from error
+            raise UsageError(f"{path} cannot be loaded: {shorten(error)}; {mend(error)}") from error
         check_unchanged(file)
         loading = _Loading(file, session, max_batch)
         single_run_s, full_batch_s = loading.prepare(batching)
