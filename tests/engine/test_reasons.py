@@ -43,9 +43,9 @@ TEXTS = {
     "Got invalid dimensions for input: x for the following indices\n index: 1 Got: 3 Expected: 64": (
         "Got invalid dimensions for input: x for the following indices index: 1 Got: 3 Expected: 64"
     ),
-    "[ONNXRuntimeError] : 1 : FAIL : Exception during initialization: /onnxruntime_src/text/string_normalizer.cc:235 "
-    "onnxruntime::StringNormalizer::Locale::Locale(const std::string&)::<lambda()> Failed to construct locale with "
-    "name:en_US.UTF-8:locale::facet::_S_create_c_locale name not valid": (
+    "[ONNXRuntimeError] : 1 : FAIL : Exception during initialization: /onnxruntime_src/normalizer.cc:235 "
+    "onnxruntime::StringNormalizer::Locale::Locale(const std::string&)::<lambda()> Failed to construct "
+    "locale with name:en_US.UTF-8:locale::facet::_S_create_c_locale name not valid": (
         "Exception during initialization: Failed to construct locale with "
         "name:en_US.UTF-8:locale::facet::_S_create_c_locale name not valid"
     ),

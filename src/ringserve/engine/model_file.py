@@ -3,11 +3,12 @@
 from __future__ import annotations
 
 import mmap
-from dataclasses import dataclass
+from dataclasses import dataclass, field
 from pathlib import Path
 
 from blake3 import blake3
 
+from ringserve.engine.categories import Categories, find_categories
 from ringserve.engine.onnx_graph import Scope, read_scopes
 from ringserve.engine.randomness import draws_random_numbers, unknown_domains
 from ringserve.engine.zipmap import find_zipmaps, replace_zipmaps
@@ -34,7 +35,8 @@ class ModelFile:
         files: The file, and those that hold its weights.
         stamp: Size and time of change of each of them, to see that nothing changed while it was opened.
         served: What onnxruntime is to open: the file, or a copy in which tensors stand for maps (`zipmap`).
-        words: Some of the strings that stand in the graph, such as categories: what its inputs may want.
+        words: Some of the strings that stand in the graph: what its inputs may want.
+        categories: The values that columns of its inputs may have, as far as the graph tells.
     """
 
     path: Path
@@ -47,6 +49,7 @@ class ModelFile:
     stamp: tuple[tuple[int, int], ...]
     served: Path | bytes
     words: tuple[str, ...] = ()
+    categories: Categories = field(default_factory=dict)
 
 
 def read_model_file(path: Path, name: str = "") -> ModelFile:
@@ -82,6 +85,7 @@ def read_model_file(path: Path, name: str = "") -> ModelFile:
             stamp=stamp,
             served=_served(path, view, scopes, files),
             words=_words(scopes),
+            categories=find_categories(scopes),
         )
     except OSError as error:
         raise UsageError(f"{path} cannot be read: {error.strerror or error}") from error

@@ -21,6 +21,7 @@ import numpy as np
 
 from ringserve.core.tensor import TensorSpec, describe_shape
 from ringserve.engine.arrays import Array
+from ringserve.engine.categories import Categories
 from ringserve.engine.compare import agrees
 from ringserve.engine.probe_rows import (
     Dimension,
@@ -55,10 +56,15 @@ class Probe:
 class Prober:
     """Finds inputs that one model accepts, and proves with them that its rows may share a run."""
 
-    __slots__ = ("_alone", "_inputs", "_max_batch", "_runs", "_words")
+    __slots__ = ("_alone", "_categories", "_inputs", "_max_batch", "_runs", "_words")
 
     def __init__(
-        self, inputs: Sequence[TensorSpec], runs: TimedRuns, max_batch: int, words: tuple[str, ...] = ()
+        self,
+        inputs: Sequence[TensorSpec],
+        runs: TimedRuns,
+        max_batch: int,
+        words: tuple[str, ...] = (),
+        categories: Categories | None = None,
     ) -> None:
         """Nothing runs before it is asked for.
 
@@ -67,8 +73,10 @@ class Prober:
             runs: Run it.
             max_batch: The largest number of rows to prove.
             words: Strings that stand in the model: what an input of strings may want.
+            categories: What columns of inputs may hold.
         """
         self._words = words
+        self._categories = categories
         self._inputs = inputs
         self._runs = runs
         self._max_batch = max_batch
@@ -83,7 +91,7 @@ class Prober:
         until = time.perf_counter() + SEARCH_BUDGET_S
         partly: Probe | None = None
         for sizes in candidate_sizes(self._inputs):
-            for recipe in recipes(self._inputs, self._words):
+            for recipe in recipes(self._inputs, self._words, self._categories):
                 probe = Probe(sizes, recipe)
                 answers = self._accepted(probe, rows)
                 if answers and all(np.isfinite(out).all() for out in _fractions(answers)):

@@ -15,6 +15,7 @@ import numpy as np
 
 from ringserve.core.tensor import DType, TensorSpec
 from ringserve.engine.arrays import Array, array_type, narrow_to_bfloat16
+from ringserve.engine.categories import Categories, Category
 
 Dimension = str | tuple[str, int]
 """An open dimension: its symbol, or input and axis where it has no name."""
@@ -58,6 +59,7 @@ class Recipe:
         high: The largest whole number of each input; in every third row only.
         all_true: Whether booleans are all true (a mask that hides everything is no good probe).
         texts: Strings to draw from.
+        categories: For each input the columns whose values are known, and those values.
     """
 
     signed: bool
@@ -66,16 +68,23 @@ class Recipe:
     high: tuple[int, ...]
     all_true: bool = False
     texts: tuple[str, ...] = _NUMBERS
+    categories: tuple[tuple[tuple[int | None, tuple[Category, ...]], ...], ...] = ()
 
 
-def recipes(inputs: Sequence[TensorSpec], words: tuple[str, ...] = ()) -> Iterator[Recipe]:
+def recipes(
+    inputs: Sequence[TensorSpec], words: tuple[str, ...] = (), categories: Categories | None = None
+) -> Iterator[Recipe]:
     """Yield ways to draw inputs, the most telling first.
 
     Args:
         inputs: The model's.
-        words: Strings that stand in the model itself, such as categories: it may refuse any other.
+        words: Strings that stand in the model itself: it may refuse any other.
+        categories: What columns of inputs may hold: it may refuse anything else.
     """
     numbers = list(_recipes_of_numbers(inputs))
+    if categories:
+        known = tuple(categories.get(spec.name, ()) for spec in inputs)
+        yield from (replace(recipe, texts=words or _NUMBERS, categories=known) for recipe in numbers)
     if not any(spec.dtype is DType.BYTES for spec in inputs):
         yield from numbers
         return
@@ -159,6 +168,8 @@ def make_row(inputs: Sequence[TensorSpec], sizes: Sizes, recipe: Recipe, number:
             drawn = np.array(recipe.texts, object)[places].reshape(shape)
         else:
             drawn = generator.random(shape) < (2.0 if recipe.all_true else 0.5)
+        if recipe.categories:
+            _draw_categories(generator, drawn, recipe.categories[index])
         bfloat = spec.dtype is DType.BF16
         row[spec.name] = narrow_to_bfloat16(drawn) if bfloat else drawn.astype(array_type(spec.dtype))
     return row
@@ -177,6 +188,20 @@ def nudge(row: Mapping[str, Array], generator: np.random.Generator) -> dict[str,
             towards = np.where(generator.integers(0, 2, array.shape) == 0, -np.inf, np.inf)
             moved[name] = np.nextafter(array, towards.astype(array.dtype))
     return moved
+
+
+def _draw_categories(
+    generator: np.random.Generator,
+    drawn: Array,
+    categories: Sequence[tuple[int | None, tuple[Category, ...]]],
+) -> None:
+    """Put values that are known into their columns: strings where the input holds such, else numbers."""
+    kind = str if drawn.dtype.kind == "O" else int
+    for column, values in categories:
+        fitting = np.array([value for value in values if isinstance(value, kind)], drawn.dtype)
+        where = (...,) if column is None else (..., slice(column, column + 1))
+        if fitting.size and drawn.ndim:
+            drawn[where] = fitting[generator.integers(0, fitting.size, drawn[where].shape)]
 
 
 def _draw_fractions(generator: np.random.Generator, shape: list[int], recipe: Recipe, number: int) -> Array:

@@ -59,6 +59,26 @@ def read_fields(message: memoryview) -> Iterator[Field]:
         at += size
 
 
+def read_numbers(packed: memoryview, count_max: int) -> list[int]:
+    """The first whole numbers of a packed list of int64.
+
+    Raises:
+        ValueError: The bytes are no such list.
+    """
+    numbers: list[int] = []
+    at = 0
+    while at < len(packed) and len(numbers) < count_max:
+        number, at = _read_varint(packed, at)
+        numbers.append(to_signed(number))
+    return numbers
+
+
+def to_signed(number: int) -> int:
+    """An int64 as it is meant: negative ones are written as their two's complement."""
+    number &= (1 << _VARINT_BITS_MAX) - 1
+    return number - (1 << _VARINT_BITS_MAX) if number >> (_VARINT_BITS_MAX - 1) else number
+
+
 def write_bytes(tag: int, data: bytes) -> bytes:
     """A field that holds bytes, a text or a message."""
     return _write_varint(tag << 3 | _BYTES) + _write_varint(len(data)) + data

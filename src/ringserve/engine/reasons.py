@@ -30,8 +30,7 @@ _CONDITION = re.compile(r"^.{0,200}? was false\.\s*(?=\S)")
 _MENDS = (
     (
         re.compile(r"locale with name: ?([\w.@-]+)"),
-        "install the locale {} on this machine (Debian: the package locales, then `localedef -i en_US -f UTF-8 "
-        "en_US.UTF-8`)",
+        "install the locale {} on this machine (Debian: the package locales-all)",
     ),
     (
         re.compile(r"\b([\w.]+):\w+\(-?\d+\) is not a registered"),

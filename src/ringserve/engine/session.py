@@ -206,7 +206,7 @@ class _Loading:
         self.outputs = read_outputs(session, file.name, self.said.append)
         self.runs = TimedRuns(session, self.outputs)
         self.batches = False
-        self._prober = Prober(self.inputs, self.runs, max_batch, file.words)
+        self._prober = Prober(self.inputs, self.runs, max_batch, file.words, file.categories)
 
     @property
     def has_run(self) -> bool:
