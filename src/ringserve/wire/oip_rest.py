@@ -18,7 +18,7 @@ from ringserve.core.tensor import DType, count_elements, describe_shape
 from ringserve.errors import BadRequest, TooLarge
 from ringserve.limits import TENSOR_ELEMENTS_MAX
 from ringserve.wire.nested import shown
-from ringserve.wire.oip_answer import write_answer
+from ringserve.wire.oip_answer import AnswerForms
 from ringserve.wire.oip_asked import (
     AskedOutput,
     Fields,
@@ -30,6 +30,7 @@ from ringserve.wire.oip_asked import (
     timeout_of,
 )
 from ringserve.wire.oip_json import check_booleans, pack_data
+from ringserve.wire.oip_known import KnownForms, KnownHead
 
 if TYPE_CHECKING:
     from ringserve.core.signature import Result
@@ -76,6 +77,9 @@ class RestCodec:
         self.spec = spec
         self._inputs = {tensor.name: tensor for tensor in spec.inputs}
         self._signatures: dict[object, Signature] = {}
+        self._answers = AnswerForms(spec)
+        self._known = KnownForms()
+        self._in_json: tuple[AskedOutput, ...] = ()
 
     def decode(self, body: bytes, json_size: int | None, version: str = "") -> RestRequest:
         """Read a request's body.
@@ -91,7 +95,28 @@ class RestCodec:
         """
         if json_size == 0:
             return self._decode_raw(body, version)
+        if json_size is not None:
+            known = self._known.find_head(body, json_size, version)
+            if known is not None:
+                return RestRequest(
+                    known.request_id, known.signature, body[json_size:], known.outputs, known.timeout_us
+                )
         fields = _read_json(body, json_size)
+        return self._decode_plain(fields, body, version) or self._decode_fields(
+            fields, body, json_size, version
+        )
+
+    def _decode_plain(self, fields: Fields, body: bytes, version: str) -> RestRequest | None:
+        """Read a request of a form seen before; None where it is none."""
+        inputs, request_id = fields.get("inputs"), fields.get("id")
+        if not _is_plain(fields):
+            return None
+        found = self._known.find_plain(cast("list[object]", inputs)[0], body, version)
+        if found is None:
+            return None
+        return RestRequest(cast("str | None", request_id), *found, self._in_json, 0)
+
+    def _decode_fields(self, fields: Fields, body: bytes, json_size: int | None, version: str) -> RestRequest:
         request_id = fields.get("id")
         if request_id is not None and not isinstance(request_id, str):
             raise BadRequest(f"id must be a string, got {shown(request_id)}")
@@ -102,7 +127,18 @@ class RestCodec:
         layouts, parts = self._read_inputs(fields.get("inputs"), rest)
         signature = self._signature(layouts, names, version)
         payload = b"".join([parts[tensor.name] for tensor in self.spec.inputs])
-        return RestRequest(request_id, signature, payload, outputs, timeout_of(parameters))
+        request = RestRequest(request_id, signature, payload, outputs, timeout_of(parameters))
+        if json_size is not None:
+            self._learn_head(body, json_size, request, list(parts))
+        elif len(parts) == 1 and _is_plain(fields):
+            self._in_json = outputs
+            self._known.learn_plain(cast("list[object]", fields["inputs"])[0], signature)
+        return request
+
+    def _learn_head(self, body: bytes, json_size: int, request: RestRequest, names: list[str]) -> None:
+        in_order = names == list(self._inputs) and len(body) - json_size == request.signature.payload_size
+        head = KnownHead(request.request_id, request.signature, request.outputs, request.timeout_us, in_order)
+        self._known.learn_head(body[:json_size], head)
 
     def encode(self, request: RestRequest, result: Result) -> tuple[bytes, int | None]:
         """Write an answer's body.
@@ -114,7 +150,7 @@ class RestCodec:
             NotFinite: An output asked for in JSON holds NaN or infinity.
             ModelFailed: The type of one has no JSON form.
         """
-        return write_answer(self.spec, request.request_id, request.outputs, result)
+        return self._answers.write(request.request_id, request.outputs, result)
 
     def _decode_raw(self, body: bytes, version: str) -> RestRequest:
         """The body is the only input's bytes; what its shape leaves open follows from their number."""
@@ -196,6 +232,14 @@ class RestCodec:
                 self._signatures.clear()
             self._signatures[key] = known
         return known
+
+
+def _is_plain(fields: Fields) -> bool:
+    """Whether a request has one input, perhaps a name, and nothing else."""
+    inputs, request_id = fields.get("inputs"), fields.get("id")
+    if inputs.__class__ is not list or len(cast("list[object]", inputs)) != 1:
+        return False
+    return len(fields) == 1 or (len(fields) == 2 and request_id.__class__ is str)  # noqa: PLR2004
 
 
 def _read_json(body: bytes, json_size: int | None) -> Fields:
