@@ -11,8 +11,10 @@ from ringserve.core.tensor import DType
 from tests.core.calls import noted
 
 OTHER = Signature("m", "", (TensorLayout("x", DType.UINT8, (1, 2)),))
-NO_ROWS = Signature("m", "", (TensorLayout("x", DType.UINT8, (0, 1)),))
-TWO_ROWS = Signature("m", "", (TensorLayout("x", DType.UINT8, (2, 1)),))
+
+
+def of_rows(rows: int) -> Signature:
+    return Signature("m", "", (TensorLayout("x", DType.UINT8, (rows, 1)),))
 
 
 def flight(value: int, now: float = 0.0, signature: Signature | None = None) -> Flight:
@@ -84,10 +86,49 @@ def test_different_shapes_never_share_a_run_and_the_oldest_goes_first() -> None:
     assert [one.key[-1] for one in second.flights] == [1, 3]
 
 
+def cut_rows(batcher: Batcher) -> list[list[int]]:
+    """The rows of each flight of each batch there is."""
+    return [[one.rows for one in batch.flights] for batch in iter(lambda: batcher.cut(0.0), None)]
+
+
+def test_requests_of_different_rows_share_a_run_in_order_and_one_that_does_not_fit_begins_the_next() -> None:
+    batcher = Batcher(4, 0.02, window=False)
+    for value, rows in enumerate((1, 2, 3, 1, 2, 2, 1)):
+        batcher.add(flight(value, signature=of_rows(rows)))
+    assert cut_rows(batcher) == [[1, 2], [3, 1], [2, 2], [1]]
+    assert batcher.depth == 0
+
+
+def test_a_batch_tells_the_signature_of_each_flight_only_where_their_rows_differ() -> None:
+    batcher = Batcher(4, 0.02, window=False)
+    told: list[list[int] | None] = []
+    for rows in ((1, 1), (2, 2), (1, 2), (3,)):
+        for value, count in enumerate(rows):
+            batcher.add(flight(value, signature=of_rows(count)))
+        batch = batcher.cut(0.0)
+        assert batch is not None
+        signatures = batch.signatures()
+        told.append(None if signatures is None else [one.rows for one in signatures])
+    assert told == [None, None, [1, 2], None]
+
+
+def test_a_batch_may_keep_some_of_its_flights() -> None:
+    batcher = Batcher(4, 0.02, window=False)
+    flights = [flight(value, signature=of_rows(rows)) for value, rows in enumerate((2, 1, 1))]
+    for one in flights:
+        batcher.add(one)
+    batch = batcher.cut(0.0)
+    assert batch is not None
+    batch.keep(flights[1:])
+    assert (batch.rows, batch.signature.rows, batch.full, batch.signatures()) == (2, 1, False, None)
+    batch.keep([])
+    assert (batch.rows, batch.flights) == (0, [])
+
+
 def test_a_flight_larger_than_a_batch_runs_alone_and_none_is_split() -> None:
     batcher = Batcher(1, 0.02, window=False)
-    batcher.add(flight(1, signature=TWO_ROWS))
-    batcher.add(flight(2, signature=TWO_ROWS))
+    batcher.add(flight(1, signature=of_rows(2)))
+    batcher.add(flight(2, signature=of_rows(2)))
     batch = batcher.cut(0.0)
     assert batch is not None
     assert (batch.rows, len(batch.flights), batcher.depth) == (2, 1, 2)
@@ -113,7 +154,7 @@ def test_every_flight_that_is_waited_for_is_cut_once_and_no_other(
     cut = []
     while (batch := batcher.cut(0.0)) is not None:
         assert 1 <= batch.rows <= max_batch
-        assert len({one.signature.encoded for one in batch.flights}) == 1
+        assert len({one.signature.group for one in batch.flights}) == 1
         cut += batch.flights
     assert sorted(map(id, cut)) == sorted(map(id, wanted))
 
@@ -147,7 +188,7 @@ def test_what_a_window_asks_to_be_woken_for_is_cut_at_that_moment(now: float, ti
         (2, [None, None], [True]),
         (2, [None], [False]),
         (2, [None, OTHER], [True, False]),
-        (3, [TWO_ROWS, TWO_ROWS], [True, False]),
+        (3, [of_rows(2), of_rows(2)], [True, False]),
     ],
 )
 def test_a_batch_is_full_when_it_had_no_room_or_left_some_waiting(
@@ -162,11 +203,19 @@ def test_a_batch_is_full_when_it_had_no_room_or_left_some_waiting(
 
 def test_a_request_without_a_row_is_cut_like_any_other() -> None:
     batcher = Batcher(8, 0.02, window=False)
-    empty = flight(1, signature=NO_ROWS)
+    empty = flight(1, signature=of_rows(0))
     batcher.add(empty)
     batch = batcher.cut(0.0)
     assert batch is not None
     assert (batch.flights, batch.rows) == ([empty], 1)
+
+
+def test_a_request_without_a_row_shares_no_run_with_those_that_have_some() -> None:
+    batcher = Batcher(8, 0.02, window=False)
+    for value, rows in enumerate((1, 0, 2, 0)):
+        batcher.add(flight(value, float(value), of_rows(rows)))
+    batches = [batcher.cut(9.0) for _ in range(2)]
+    assert [[one.signature.rows for one in batch.flights] for batch in batches if batch] == [[1, 2], [0, 0]]
 
 
 def test_a_shape_that_all_abandoned_holds_up_no_other() -> None:
@@ -189,7 +238,7 @@ def test_a_shape_that_nobody_waits_for_is_forgotten_with_its_flights() -> None:
         batcher.add(one)
     for one in flights:
         abandon(batcher, one)
-    assert list(batcher._groups) == [wanted.signature.encoded]
+    assert list(batcher._groups) == [wanted.signature.group]
     assert batcher.depth == 1
 
 

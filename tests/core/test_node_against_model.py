@@ -85,7 +85,9 @@ class NodeMachine(RuleBasedStateMachine):
     def start(self, batch: Batch) -> None:
         """Look at a run as the engine sees it begin."""
         assert batch.flights
-        assert {flight.signature.encoded for flight in batch.flights} == {batch.signature.encoded}
+        assert {flight.signature.group for flight in batch.flights} == {batch.signature.group}
+        shapes = batch.signatures() or [batch.signature] * len(batch.flights)
+        assert [shape.encoded for shape in shapes] == [one.signature.encoded for one in batch.flights]
         assert all(len(flight.payload) == 2 * flight.rows for flight in batch.flights)
         assert batch.rows == sum(flight.rows for flight in batch.flights)
         assert batch.rows <= self.shape.max_batch

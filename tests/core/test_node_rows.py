@@ -66,7 +66,7 @@ def test_more_rows_than_a_run_takes_run_in_slices_and_are_answered_once() -> Non
     rig = Rig(max_batch=3)
     call = rig.ask("abcdefgh")
     assert rig.node.depth == 8
-    assert rig.settle() == ["ab", "cde", "fgh"]
+    assert rig.settle() == ["abc", "def", "gh"]
     assert payload_of(call) == b"ABCDEFGH"
     assert [output.shape for output in result_of(call).layout.outputs] == [(8, 1)]
     again = rig.ask("abcdefgh")
@@ -86,21 +86,43 @@ def test_a_model_of_one_row_a_run_takes_several_one_after_the_other() -> None:
     assert (payload_of(call), payload_of(other)) == (b"ABC", b"Z")
 
 
-def test_rows_left_over_share_a_run_with_others_of_their_number() -> None:
+def test_requests_of_different_rows_share_runs_and_each_gets_its_own() -> None:
+    rig = Rig(max_batch=4)
+    calls = [rig.ask(rows, key=key) for key, rows in enumerate(("a", "bc", "def", "g", "hi"))]
+    assert rig.settle() == ["a|bc", "def|g", "hi"]
+    assert [payload_of(call) for call in calls] == [b"A", b"BC", b"DEF", b"G", b"HI"]
+    statistics = rig.node.statistics(0.0)
+    assert (rig.node.items_cut, statistics.batch_items.sum, statistics.batch_items.count) == (9, 9, 3)
+    assert rig.node.cuts == {CutReason.FULL: 1, CutReason.DUE: 0, CutReason.IDLE: 2}
+
+
+def test_a_request_of_many_rows_shares_its_first_and_its_last_run_with_others() -> None:
     rig = Rig(max_batch=3)
     first, call, second = rig.ask("x", key=1), rig.ask("abcdefg"), rig.ask("y", key=2)
-    assert rig.settle() == ["x|a|y", "bcd", "efg"]
+    assert rig.settle() == ["x|ab", "cde", "fg|y"]
     assert [payload_of(one) for one in (first, call, second)] == [b"X", b"ABCDEFG", b"Y"]
+    assert rig.node.cuts[CutReason.FULL] == 3
+
+
+def test_a_request_that_expired_at_the_cut_leaves_the_others_of_its_batch_as_they_are() -> None:
+    rig = Rig(max_batch=4)
+    late, call, other = rig.ask("abc", deadline=1.0), rig.ask("x", key=1), rig.ask("yz", key=2)
+    rig.node.flush(1.5)
+    batch = rig.batches[0]
+    assert ([one.rows for one in batch.flights], batch.rows, batch.signature.rows) == ([1], 1, 1)
+    assert [rig.land(1.5), rig.land(1.5)] == ["x", "yz"]
+    assert isinstance(late.outcomes[0], DeadlinePassed)
+    assert (payload_of(call), payload_of(other)) == (b"X", b"YZ")
 
 
 def test_equal_requests_of_many_rows_share_their_slices() -> None:
     rig = Rig(max_batch=2)
     first, second = rig.ask("abcde"), rig.ask("abcde")
     rig.node.flush(0.0)
-    assert rig.land() == "a"
+    assert rig.land() == "ab"
     third = rig.ask("abcde")
     rig.node.cancel(first)
-    assert rig.settle() == ["bc", "de"]
+    assert rig.settle() == ["cd", "e"]
     assert (first.outcomes, payload_of(second), payload_of(third)) == ([], b"ABCDE", b"ABCDE")
     assert rig.node.pending == 0
 
@@ -117,7 +139,7 @@ def test_a_slice_that_fails_fails_its_whole_and_the_others_are_not_started() -> 
 def test_a_slice_in_a_failed_batch_is_run_again_alone() -> None:
     rig = Rig(max_batch=3)
     call, other, bad = rig.ask("abcd"), rig.ask("x", key=1), rig.ask("!", key=2)
-    assert rig.settle(fail_on="!") == ["a|x|!", "a", "x", "!", "bcd"]
+    assert rig.settle(fail_on="!") == ["abc", "d|x|!", "d", "x", "!"]
     assert (payload_of(call), payload_of(other)) == (b"ABCD", b"X")
     assert isinstance(bad.outcomes[0], ModelFailed)
 
@@ -127,8 +149,8 @@ def test_a_slice_in_a_failed_batch_whose_callers_left_is_not_run_again() -> None
     call, bad = rig.ask("abcd"), rig.ask("!", key=1)
     rig.node.flush(0.0)
     rig.node.cancel(call)
-    assert rig.land(fail_on="!") == "a|!"
-    assert rig.settle(fail_on="!") == ["bcd", "!"]
+    assert rig.land(fail_on="!", number=1) == "d|!"
+    assert rig.settle(fail_on="!") == ["abc", "!"]
     assert isinstance(bad.outcomes[0], ModelFailed)
     assert rig.node.waiting_keys() == []
     assert len(rig.node._flights) == 0
@@ -141,7 +163,7 @@ def test_slices_that_nobody_waits_for_are_not_started() -> None:
     rig.node.cancel(call)
     assert rig.node.depth == 0
     anew = rig.ask("abcdefg")
-    assert sorted(rig.settle()) == ["a", "a", "bc", "de", "fg"]
+    assert sorted(rig.settle()) == ["ab", "ab", "cd", "ef", "g"]
     assert payload_of(anew) == b"ABCDEFG"
 
 
@@ -151,7 +173,7 @@ def test_a_whole_of_which_all_slices_run_goes_on_without_callers_and_may_be_join
     rig.node.flush(0.0)
     rig.node.cancel(call)
     late = rig.ask("abc")
-    assert rig.settle() == ["a", "bc"]
+    assert rig.settle() == ["ab", "c"]
     assert payload_of(late) == b"ABC"
 
 
@@ -173,7 +195,7 @@ def test_the_sweep_ends_a_whole_that_waits() -> None:
     rig.node.flush(0.0)
     rig.node.tick(1.1)
     assert [type(outcome) for outcome in call.outcomes] == [DeadlinePassed]
-    assert rig.settle() == ["a"]
+    assert rig.settle() == ["ab"]
     assert rig.node.statistics(1.1).pending == 0
 
 
@@ -198,7 +220,7 @@ def test_the_end_of_a_drain_fails_a_whole_once() -> None:
     rig.node.flush(0.0)
     rig.node.fail_all(Draining("going"))
     assert [type(outcome) for outcome in call.outcomes] == [Draining]
-    assert rig.settle() == ["a"]
+    assert rig.settle() == ["ab"]
     assert (rig.node.pending, rig.node.depth) == (0, 0)
 
 
@@ -215,11 +237,11 @@ def test_a_window_holds_only_the_rows_left_over() -> None:
     rig = Rig(max_batch=2, window=True, batch_timeout_s=0.02)
     call = rig.ask("abcde")
     rig.node.flush(0.0)
-    assert rig.land() == "bc"
-    assert rig.land() == "de"
+    assert rig.land() == "ab"
+    assert rig.land() == "cd"
     assert rig.batches == []
     rig.node.tick(0.02)
-    assert rig.land(0.02) == "a"
+    assert rig.land(0.02) == "e"
     assert payload_of(call) == b"ABCDE"
 
 
@@ -230,6 +252,6 @@ def test_a_crowd_of_wholes_that_leave_is_forgotten_with_all_their_parts() -> Non
     for call in crowd:
         rig.node.cancel(call)
     assert rig.node.depth == 5
-    assert rig.settle() == ["a", "bc", "de"]
+    assert rig.settle() == ["ab", "cd", "e"]
     assert payload_of(keep) == b"ABCDE"
     assert rig.node._batcher._abandoned == sum(map(len, rig.node._batcher._groups.values()))

@@ -1,6 +1,7 @@
 from __future__ import annotations
 
 import gc
+import itertools
 
 from hypothesis import given
 from hypothesis import strategies as st
@@ -35,26 +36,32 @@ def payload(kinds: str, rows: range) -> bytes:
     return b"".join(tensor(kind, rows) for kind in kinds)
 
 
-def whole(kinds: str, rows: int, rows_max: int) -> Whole:
+def whole(kinds: str, rows: int) -> Whole:
     signature = Signature("m", "1", layouts(kinds, rows), ("n0",))
-    return Whole(noted(1, signature=signature, payload=payload(kinds, range(rows))), 0.0, rows_max)
+    return Whole(noted(1, signature=signature, payload=payload(kinds, range(rows))), 0.0)
 
 
-def slices_of(flight: Whole) -> list[Slice]:
-    """Run it to its end: first what waits on its own, then what it gives off."""
-    parts = [part for part in flight.waiting() if isinstance(part, Slice)]
-    while flight.rows:
-        parts.append(flight.take())
-    return parts
+def slices_of(flight: Whole, *sizes: int) -> list[Slice]:
+    """Take slices of these sizes, over and over, to its end."""
+    parts = []
+    for size in itertools.cycle(sizes):
+        parts.append(flight.take(min(size, flight.rows)))
+        if not flight.rows:
+            return parts
+    raise AssertionError("no sizes")
 
 
-@given(st.text("nseb", min_size=1, max_size=4), st.integers(2, 40), st.integers(1, 12), st.randoms())
+@given(
+    st.text("nseb", min_size=1, max_size=4),
+    st.integers(2, 40),
+    st.lists(st.integers(1, 12), min_size=1, max_size=5),
+    st.randoms(),
+)
 def test_slices_are_the_rows_in_order_and_their_results_make_one(
-    kinds: str, rows: int, rows_max: int, chance: object
+    kinds: str, rows: int, sizes: list[int], chance: object
 ) -> None:
-    rows_max = min(rows_max, rows - 1)
-    flight = whole(kinds, rows, rows_max)
-    parts = slices_of(flight)
+    flight = whole(kinds, rows)
+    parts = slices_of(flight, *sizes)
     begin = 0
     for part in parts:
         assert part.payload == payload(kinds, range(begin, begin + part.rows))
@@ -63,7 +70,6 @@ def test_slices_are_the_rows_in_order_and_their_results_make_one(
         assert part.calls is flight.calls
         begin += part.rows
     assert begin == rows
-    assert all(part.rows == rows_max for part in parts[1:])
     answers = [Result(ResultLayout(layouts(kinds, part.rows)), part.payload) for part in parts]
     landing = list(zip(parts, answers, strict=True))
     chance.shuffle(landing)  # type: ignore[attr-defined]
@@ -76,15 +82,16 @@ def test_slices_are_the_rows_in_order_and_their_results_make_one(
 
 
 def test_a_slice_is_of_the_very_kind_of_a_request_of_its_rows() -> None:
-    (first, second) = slices_of(whole("n", 5, 3))
+    (first, second) = slices_of(whole("n", 5), 2, 3)
     assert first.signature.encoded == Signature("m", "1", layouts("n", 2), ("n0",)).encoded
     assert second.signature.encoded == Signature("m", "1", layouts("n", 3), ("n0",)).encoded
+    assert first.signature.group == second.signature.group == second.whole.signature.group
 
 
 def test_an_output_without_the_rows_of_its_slice_is_the_models_failure() -> None:
-    flight = whole("n", 2, 1)
+    flight = whole("n", 2)
     landed = [
-        flight.place(part, Result(ResultLayout(layouts("n", 2)), bytes(12))) for part in slices_of(flight)
+        flight.place(part, Result(ResultLayout(layouts("n", 2)), bytes(12))) for part in slices_of(flight, 1)
     ]
     outcome = landed[-1]
     assert isinstance(outcome, ModelFailed)
@@ -92,8 +99,8 @@ def test_an_output_without_the_rows_of_its_slice_is_the_models_failure() -> None
 
 
 def test_rows_that_came_out_in_different_shapes_make_no_tensor() -> None:
-    flight = whole("n", 4, 2)
-    first, second = slices_of(flight)
+    flight = whole("n", 4)
+    first, second = slices_of(flight, 2)
     assert flight.place(second, Result(ResultLayout(layouts("n", 2)), bytes(12))) is None
     other = ResultLayout((TensorLayout("n0", DType.INT16, (2, 4)),))
     outcome = flight.place(first, Result(other, bytes(16)))
@@ -103,41 +110,51 @@ def test_rows_that_came_out_in_different_shapes_make_no_tensor() -> None:
 
 def test_a_request_of_millions_of_rows_is_one_entry_of_the_queue() -> None:
     signature = Signature("m", "", (TensorLayout("x", DType.UINT8, (2_000_003, 1)),))
-    flight = Whole(noted(1, signature=signature, payload=bytes(2_000_003)), 0.0, 32)
+    flight = Whole(noted(1, signature=signature, payload=bytes(2_000_003)), 0.0)
     batcher = Batcher(32, 0.02, window=False)
-    for part in flight.waiting():
-        batcher.add(part)
+    batcher.add(flight)
     assert batcher.depth == 2_000_003
-    assert len(list(batcher)) == 2
-    assert [batch.rows for _ in range(3) if (batch := batcher.cut(0.0))] == [3, 32, 32]
-    assert batcher.depth == 2_000_003 - 67
+    assert len(list(batcher)) == 1
+    assert [batch.rows for _ in range(3) if (batch := batcher.cut(0.0))] == [32, 32, 32]
+    assert batcher.depth == 2_000_003 - 96
 
 
 def test_an_abandoned_whole_lets_its_bytes_go_but_not_those_of_what_runs() -> None:
-    flight = whole("n", 5, 2)
+    flight = whole("n", 5)
     (call,) = flight.calls
     batcher = Batcher(2, 0.02, window=False)
-    for part in flight.waiting():
-        batcher.add(part)
+    batcher.add(flight)
     batch = batcher.cut(0.0)
     assert batch is not None
     leave(call)
     batcher.abandon(flight.waiting())
     assert flight.payload == b""
-    assert batch.flights[0].payload == payload("n", range(1))
+    assert batch.flights[0].payload == payload("n", range(2))
 
 
-def test_a_whole_forgets_its_first_slice_once_that_runs() -> None:
-    """They would else hold each other, and their bytes with them, until the next search for cycles."""
-    for over in ("landed", "left"):
-        flight = whole("n", 3, 2)
-        (first, _) = flight.waiting()
-        first.running = True
-        if over == "landed":
-            assert isinstance(first, Slice)
-            flight.place(first, Result(ResultLayout(layouts("n", 1)), bytes(6)))
-        assert flight.waiting() == [flight]
-        assert not any(referred is first for referred in gc.get_referents(flight))
+def test_a_whole_waits_until_its_last_rows_run_and_holds_no_slice() -> None:
+    """A pair that held each other would outlive the request, with its bytes, until a search for cycles."""
+    flight = whole("n", 3)
+    first = flight.take(2)
+    assert (flight.waiting(), flight.rows, flight.missing) == ([flight], 1, 3)
+    last = flight.take(1)
+    assert (flight.waiting(), flight.rows, flight.missing) == ([], 0, 3)
+    assert flight.place(last, Result(ResultLayout(layouts("n", 1)), bytes(6))) is None
+    assert flight.missing == 2
+    assert not any(isinstance(referred, Slice) for referred in gc.get_referents(flight))
+    assert first.whole is flight
+
+
+def test_a_whole_fills_the_room_that_others_leave_before_it_and_behind_it() -> None:
+    batcher = Batcher(3, 0.02, window=False)
+    for rows in (1, 7, 1):
+        signature = Signature("m", "1", layouts("n", rows), ("n0",))
+        call = noted(rows, signature=signature, payload=payload("n", range(rows)))
+        batcher.add(Whole(call, 0.0) if rows > 3 else Flight(call, 0.0))
+    batches = list(iter(lambda: batcher.cut(0.0), None))
+    assert [[one.rows for one in batch.flights] for batch in batches] == [[1, 2], [3], [2, 1]]
+    assert batcher.depth == 0
+    assert all(one.running for batch in batches for one in batch.flights)
 
 
 def test_a_flight_of_one_run_waits_until_it_runs_and_has_no_whole() -> None:

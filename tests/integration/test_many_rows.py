@@ -5,6 +5,7 @@ from __future__ import annotations
 import json
 import re
 from collections.abc import Mapping
+from concurrent.futures import ThreadPoolExecutor
 from pathlib import Path
 from typing import Any
 
@@ -127,6 +128,21 @@ def test_inputs_outputs_and_strings_are_each_cut_by_rows(tmp_path: Path) -> None
             worker = servers.worker(model, "--max-batch", "4", name=make.__name__)
             same(worker, model, feed)
             assert count(worker, "ringserve_requests_sliced_total") == 1
+
+
+def test_requests_of_different_rows_share_one_run_and_each_gets_its_own(tmp_path: Path) -> None:
+    model = models.two_inputs(tmp_path / "two.onnx")
+    feeds = [
+        {"a": CHANCE.random((rows, 4), np.float32), "b": CHANCE.random((rows, 3), np.float32)}
+        for rows in (1, 4, 2, 1)
+    ]
+    with Servers(tmp_path) as servers:
+        window = ("--batch-policy", "window", "--batch-timeout-ms", "20000", "--max-batch", "8")
+        worker = servers.worker(model, *window)
+        with ThreadPoolExecutor(len(feeds)) as callers:
+            list(callers.map(lambda feed: same(worker, model, feed), feeds))
+        assert count(worker, "ringserve_runs_total") == 1
+        assert worker.get("/health").json["batch_processor"]["full_batches"] == 1
 
 
 def test_a_row_that_fails_fails_its_own_request_alone(tmp_path: Path) -> None:

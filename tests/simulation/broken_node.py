@@ -83,16 +83,18 @@ def _joins_slices_as_they_land(right: Broken) -> Broken:
 def _answers_before_the_last_slice(right: Broken) -> Broken:
     def place(self: Whole, part: Any, result: Result) -> Any:
         outcome = right(self, part, result)
-        return _join([result], [part.rows]) if self.missing == 1 else outcome
+        return _join([result], [part.rows]) if self.missing == part.rows else outcome
 
     return place
 
 
 def _forgets_the_rows_left_over(right: Broken) -> Broken:
-    def waiting(self: Whole) -> Any:
-        return [flight for flight in right(self) if flight is self]
+    def take(self: Whole, rows: int) -> Any:
+        part = right(self, rows)
+        self.rows -= self.rows % max(rows, 1)
+        return part
 
-    return waiting
+    return take
 
 
 def _leaves_slices_in_the_queue(right: Broken) -> Broken:
@@ -111,7 +113,7 @@ def _leaves_slices_in_the_queue(right: Broken) -> Broken:
 # The batcher
 
 
-def _mixes_signatures(right: Broken) -> Broken:
+def _mixes_item_shapes(right: Broken) -> Broken:
     def cut(self: Batcher, now: float) -> Any:
         batch = right(self, now)
         if batch is not None:
@@ -124,6 +126,13 @@ def _mixes_signatures(right: Broken) -> Broken:
         return batch
 
     return cut
+
+
+def _tells_the_first_rows_of_all(right: Broken) -> Broken:
+    def signatures(self: Batch) -> Any:
+        return None
+
+    return signatures
 
 
 def _ignores_max_batch(right: Broken) -> Broken:
@@ -169,9 +178,18 @@ BROKEN_NODES = (
     Break("lets everybody in", Admission, "check", always(None), "items wait"),
     Break("joins slices as they land", Whole, "place", _joins_slices_as_they_land, "a wrong answer"),
     Break("answers before the last slice", Whole, "place", _answers_before_the_last_slice, "a wrong answer"),
-    Break("forgets the rows left over", Whole, "waiting", _forgets_the_rows_left_over, "calls pending"),
+    Break(
+        "forgets the rows left over",
+        Whole,
+        "take",
+        _forgets_the_rows_left_over,
+        "miscounted|calls pending|never ended",
+    ),
     Break("leaves slices in the queue", Node, "_leave", _leaves_slices_in_the_queue, "depth is miscounted"),
-    Break("mixes signatures", Batcher, "cut", _mixes_signatures, "different signatures|rows in a run|twice"),
+    Break(
+        "mixes item shapes", Batcher, "cut", _mixes_item_shapes, "different item shapes|rows in a run|twice"
+    ),
+    Break("tells one number of rows", Batch, "signatures", _tells_the_first_rows_of_all, "wrong rows"),
     Break("cuts too much", Batcher, "cut", _ignores_max_batch, "rows in a run of at most"),
     Break("drops the last of a batch", Batcher, "cut", _drops_the_last, "calls pending|never ended"),
     Break("runs what was abandoned", Batcher, "abandon", _runs_the_abandoned, "depth is miscounted"),

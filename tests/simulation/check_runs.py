@@ -17,7 +17,7 @@ if TYPE_CHECKING:
 
 
 class BatchRules(Watcher):
-    """A batch is of one signature and of bounded size, and somebody waits for each part of it."""
+    """A batch is of one item shape and of bounded size, and somebody waits for each part of it."""
 
     def run_started(self, worker: WorkerProcess, batch: Batch) -> None:
         node = worker.shell.node
@@ -26,8 +26,11 @@ class BatchRules(Watcher):
         limit = node.settings.max_batch
         demand(rows <= limit, f"{rows} rows in a run of at most {limit}")
         demand(batch.rows == rows, "a batch's rows are miscounted")
-        layouts = {flight.signature.encoded for flight in batch.flights}
-        demand(layouts == {batch.signature.encoded}, "a run of different signatures")
+        groups = {flight.signature.group for flight in batch.flights}
+        demand(groups == {batch.signature.group}, "a run of different item shapes")
+        shapes = batch.signatures() or [batch.signature] * len(batch.flights)
+        right = [flight.signature.encoded for flight in batch.flights]
+        demand([shape.encoded for shape in shapes] == right, "a batch tells wrong rows of its flights")
         for flight in batch.flights:
             demand(bool(flight.calls), "a run for nobody")
             late = all(call.deadline <= worker.now for call in flight.calls)

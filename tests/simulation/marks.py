@@ -61,6 +61,7 @@ MARKS = (
     "a batch is full",
     "a window falls due",
     "a batch of several is retried one by one",
+    "requests of different rows share a run",
     "a request runs in slices",
     "a slice shares a run with another request",
     "a slice fails",
@@ -172,6 +173,7 @@ class Marks(Watcher):
         window = worker.shell.node._batcher._window
         self.note("a window falls due", window and batch.reason is CutReason.DUE)
         sliced = [flight for flight in batch.flights if flight.whole is not None]
+        self.note("requests of different rows share a run", batch.signatures())
         self.note("a request runs in slices", sliced)
         self.note("a slice shares a run with another request", sliced and len(batch.flights) > 1)
         joined = any(len(flight.calls) > 1 for flight in sliced)

@@ -118,11 +118,19 @@ _layouts: dict[bytes, ResultLayout] = {}
 
 def results_of(digest: str, batch: Batch) -> list[Result]:
     """Compute a batch."""
-    (layout,) = batch.signature.inputs
-    name = batch.signature.encoded
-    if name not in _layouts:
-        _layouts[name] = ResultLayout((TensorLayout("y", layout.dtype, layout.shape),))
-    return [Result(_layouts[name], right_answer(digest, flight.payload)) for flight in batch.flights]
+    shapes = batch.signatures() or [batch.signature] * len(batch.flights)
+    return [
+        Result(_layout_of(shape), right_answer(digest, flight.payload))
+        for shape, flight in zip(shapes, batch.flights, strict=True)
+    ]
+
+
+def _layout_of(signature: Signature) -> ResultLayout:
+    known = _layouts.get(signature.encoded)
+    if known is None:
+        (layout,) = signature.inputs
+        known = _layouts[signature.encoded] = ResultLayout((TensorLayout("y", layout.dtype, layout.shape),))
+    return known
 
 
 def slower(pace: Pace, factor: float) -> Pace:

@@ -29,7 +29,7 @@ HEAD_END = b"\r\n\r\n"
 
 def is_last(flight: Flight) -> bool:
     """Whether its result completes an answer."""
-    return flight.whole is None or flight.whole.missing == 1
+    return flight.whole is None or flight.whole.missing == flight.rows
 
 
 class Process:

@@ -5,14 +5,17 @@ all slots are busy, flights gather and the batches grow by themselves, so a lone
 nobody and a crowd shares runs. With `window` an idle slot waits for company instead, up to
 `timeout_s`, for models where bigger batches pay more than the wait costs.
 
-Flights share a run only when their signatures are equal. Among several groups the one whose
-oldest flight has waited longest goes first, so no group starves.
+Flights share a run when their signatures differ in nothing but the number of rows (`Signature.group`).
+Among several groups the one whose oldest flight has waited longest goes first, so no group starves. Within
+a group a batch is filled in order of arrival: a flight that does not fit in the room left ends it and
+begins the next one, so that no crowd of small requests overtakes a large one.
 
 Flights that were abandoned while queued stay in their queue until it is cut or until they are the
 majority; taking one out of the middle would cost a walk for each caller that hangs up.
 
-A flight of more than `max_batch` rows (a `Whole`, see `slices`) keeps its place in the queue while slice
-after slice is cut from it. What comes later waits for all of it, as it waits for as many rows of others.
+A flight of more than `max_batch` rows (a `Whole`, see `slices`) keeps its place in the queue and gives as
+many of its rows to each batch as there is room for. What comes later waits for all of it, as it waits for
+as many rows of others, and shares the run of its last rows.
 """
 
 from __future__ import annotations
@@ -27,6 +30,7 @@ if TYPE_CHECKING:
 
     from ringserve.core.signature import Signature
     from ringserve.core.single_flight import Flight
+    from ringserve.core.slices import Slice, Whole
 
 _ABANDONED_MIN = 64
 
@@ -47,6 +51,7 @@ class Batch:
 
     Attributes:
         flights: In order of arrival.
+        signature: That of the first; the others' are of its group.
         rows: Items in all of them.
         full: Whether it had no room for another item, or left items waiting.
         started_at: When it was cut, in seconds of the brain's clock.
@@ -63,6 +68,22 @@ class Batch:
         self.full = False
         self.started_at = now
 
+    def keep(self, flights: list[Flight]) -> None:
+        """Run these of its flights only; the others' rows leave room."""
+        self.flights = flights
+        self.rows = sum(flight.rows for flight in flights)
+        self.full = False
+        if flights:
+            self.signature = flights[0].signature
+
+    def signatures(self) -> list[Signature] | None:
+        """The signature of each flight where their rows differ in number; None where all are as the first."""
+        if self.rows == len(self.flights):
+            return None
+        found = [flight.signature for flight in self.flights]
+        rows = self.signature.rows
+        return None if all(one.rows == rows for one in found) else found
+
 
 @dataclass(frozen=True, slots=True)
 class BatcherStatistics:
@@ -70,7 +91,7 @@ class BatcherStatistics:
 
     Attributes:
         depth: Rows waiting, abandoned ones left out.
-        groups: Queues: a signature has one while a flight of it waits.
+        groups: Queues: a group of signatures has one while a flight of it waits.
         oldest_s: How long the oldest flight has waited, in seconds; 0 while none waits.
     """
 
@@ -109,7 +130,7 @@ class Batcher:
 
     def add(self, flight: Flight) -> None:
         """Queue a flight."""
-        group = flight.signature.encoded
+        group = flight.signature.group
         queue = self._groups.get(group)
         if queue is None:
             self._groups[group] = queue = deque()
@@ -135,28 +156,24 @@ class Batcher:
         flights: list[Flight] = []
         rows = 0
         max_batch = self._max_batch
-        while queue:
+        while queue and rows < max_batch:
             flight = queue[0]
             if not flight.calls:
                 queue.popleft()
                 self._abandoned -= 1
                 continue
-            if flights and rows + flight.rows > max_batch:
+            if flight.whole is not None:
+                flight = _slice(queue, flight.whole, max_batch - rows)
+            elif flights and rows + flight.rows > max_batch:
                 break
-            queue.popleft()
+            else:
+                queue.popleft()
             flight.running = True
             flights.append(flight)
             rows += flight.rows
-        first = flights[0]
-        whole = first.whole
-        if whole is not None and whole is first:
-            # No other has joined it: its rows alone fill a run.
-            flights, rows = [whole.take()], max_batch
-            if whole.rows:
-                queue.appendleft(whole)
         self.depth -= rows
         if not queue:
-            del self._groups[first.signature.encoded]
+            del self._groups[flights[0].signature.group]
         batch = Batch(flights, rows, self._reason(flights[0], rows, now), now)
         batch.full = rows >= max_batch or self.depth > 0
         return batch
@@ -189,13 +206,13 @@ class Batcher:
         for flight in self._heads():
             if (best is None or flight.queued_at < best.queued_at) and self._ripe(flight, now):
                 best = flight
-        return None if best is None else self._groups[best.signature.encoded]
+        return None if best is None else self._groups[best.signature.group]
 
     def _ripe(self, head: Flight, now: float) -> bool:
         if not self._window or self._due(head, now):
             return True
         rows = 0
-        for flight in self._groups[head.signature.encoded]:
+        for flight in self._groups[head.signature.group]:
             rows += flight.rows if flight.calls else 0
             if rows >= self._max_batch:
                 return True
@@ -217,3 +234,11 @@ class Batcher:
             else:
                 del self._groups[group]
         self._abandoned = 0
+
+
+def _slice(queue: deque[Flight], whole: Whole, room: int) -> Slice:
+    """Take as many rows off the whole at the head of a queue as there is room for."""
+    part = whole.take(min(room, whole.rows))
+    if not whole.rows:
+        queue.popleft()
+    return part

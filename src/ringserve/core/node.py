@@ -227,9 +227,8 @@ class Node:
 
     def _add_whole(self, call: Call, now: float) -> Flight:
         self.sliced_calls += 1
-        whole = Whole(call, now, self._rows_max)
-        for flight in whole.waiting():
-            self._batcher.add(flight)
+        whole = Whole(call, now)
+        self._batcher.add(whole)
         return whole
 
     def _watch(self, call: Call) -> None:
@@ -246,9 +245,7 @@ class Node:
             if batch is None:
                 return None
             if any(call.deadline <= now for flight in batch.flights for call in flight.calls):
-                batch.flights = [flight for flight in batch.flights if self._drop_expired(flight, now)]
-                batch.rows = sum(flight.rows for flight in batch.flights)
-                batch.full = False
+                batch.keep([flight for flight in batch.flights if self._drop_expired(flight, now)])
             if batch.flights:
                 self.cuts[batch.reason] += 1
                 self.items_cut += batch.rows

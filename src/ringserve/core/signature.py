@@ -76,6 +76,8 @@ class Signature:
         inputs: Layouts in the model's order; the payload holds their bytes in this order.
         outputs: Outputs asked for; empty for all.
         encoded: The canonical bytes of the above.
+        group: Equal for requests to one model that may share a run where its first axis counts items: all
+            but the number of items is the same. A request without an item is of a group of its own.
         rows: Items along the first axis; whoever knows that it is no batch axis sets 1.
         payload_size: Bytes of all tensors, or -1 where a BYTES tensor leaves it open.
     """
@@ -83,6 +85,7 @@ class Signature:
     __slots__ = (
         "_prefix",
         "encoded",
+        "group",
         "inputs",
         "model",
         "outputs",
@@ -106,6 +109,7 @@ class Signature:
         rows = [layout.as_row() for layout in inputs]
         self.encoded = _canonical([model, version, rows, list(outputs)])
         self.rows = inputs[0].shape[0] if inputs and inputs[0].shape else 1
+        self.group = _group(inputs, outputs) if self.rows else self.encoded
         self.payload_size = _payload_size(inputs)
         self._prefix = len(self.encoded).to_bytes(4, "little") + self.encoded
 
@@ -174,6 +178,11 @@ class Result:
         """Bind the bytes to their layout."""
         self.layout = layout
         self.payload = payload
+
+
+def _group(inputs: tuple[TensorLayout, ...], outputs: tuple[str, ...]) -> bytes:
+    items = [[layout.name, layout.dtype.name, layout.shape[1:]] for layout in inputs]
+    return _canonical([items, outputs])
 
 
 def _payload_size(layouts: tuple[TensorLayout, ...]) -> int:

@@ -2,10 +2,10 @@
 
 A `Whole` is one flight, with its place in the table of flights and in the cache, which others may join. It
 waits in the queue as one entry, whatever its size, and gives off one slice for each run, so that a request
-of a million rows costs no million entries; admission lets one of any size into an empty queue. Its first
-slice takes the rows that are left over, so that all others are full: that one is queued on its own, and
-shares a run with other requests of as many rows. A slice has no callers of its own: `calls` is the very
-table of its whole, so nobody waits for any slice once nobody waits for the whole.
+of a million rows costs no million entries; admission lets one of any size into an empty queue. A slice is as
+large as the room in the run that it is for: the first may share its run with what came before, the last with
+what comes behind. A slice has no callers of its own: `calls` is the very table of its whole, so nobody waits
+for any slice once nobody waits for the whole.
 
     Whole ── queued ──cut──▶ Slice ── run ──▶ place ── all landed ──▶ one answer
                               └─ failed ──▶ the whole fails; what is still queued of it is abandoned
@@ -71,31 +71,20 @@ class Whole(Flight):
     """A flight that runs in slices.
 
     Attributes:
-        rows: Those that wait in its own entry of the queue; always a multiple of what one run takes.
-        missing: Slices that have not landed.
+        rows: Those that wait in the queue.
+        missing: Those whose results have not landed.
     """
 
-    __slots__ = ("_at", "_next", "_rest", "_results", "_rows_max", "_shape", "missing")
+    __slots__ = ("_at", "_given", "_results", "_shapes", "missing")
 
-    def __init__(self, call: Call, now: float, rows_max: int) -> None:
-        """Begin with the first call.
-
-        Args:
-            call: It has more rows than `rows_max`; its payload is framed as its signature says.
-            now: The time.
-            rows_max: Rows a run at most.
-        """
+    def __init__(self, call: Call, now: float) -> None:
+        """Begin with the first call; its payload is framed as its signature says."""
         super().__init__(call, now)
-        total, left_over = self.rows, self.rows % rows_max
-        self._rows_max = rows_max
-        self._results: dict[int, Result] = {}
-        inputs = self.signature.inputs
-        self._at = [0, *find_ends(inputs, self.payload)[:-1]]
-        self._next = 0
-        self.missing = -(-total // rows_max)
-        self._rest = self._take(_of_rows(self.signature, left_over)) if left_over else None
-        self.rows = total - left_over
-        self._shape = _of_rows(self.signature, rows_max)
+        self._results: dict[int, tuple[Result, int]] = {}
+        self._at = [0, *find_ends(self.signature.inputs, self.payload)[:-1]]
+        self._given = 0
+        self._shapes: dict[int, Signature] = {}
+        self.missing = self.rows
 
     @property
     def whole(self) -> Whole:  # type: ignore[override]
@@ -103,36 +92,14 @@ class Whole(Flight):
         return self
 
     def waiting(self) -> list[Flight]:
-        """What of it is in the queue: the slice of the rows left over, and the rest."""
-        if self._rest is not None and self._rest.running:
-            self._rest = None  # it knows its whole: a pair that knew each other would outlive the request
-        return [flight for flight in (self._rest, self if self.rows else None) if flight is not None]
+        """What of it is in the queue."""
+        return [self] if self.rows else []
 
-    def take(self) -> Slice:
-        """Give off the next full slice, for a run; `rows` become fewer."""
-        self.rows -= self._rows_max
-        part = self._take(self._shape)
-        part.running = True
-        return part
-
-    def place(self, part: Slice, result: Result) -> Result | ModelFailed | None:
-        """Note the result of a slice.
-
-        Returns:
-            None while slices are missing; else the one answer, or why there is none: an output has not one
-            row for each that went in, or its rows came out in different shapes.
-        """
-        if part is self._rest:
-            self._rest = None
-        self._results[part.number] = result
-        self.missing -= 1
-        if self.missing:
-            return None
-        rows = [self._rows_max] * len(self._results)
-        rows[0] = self.signature.rows - sum(rows[1:])
-        return _join([self._results[number] for number in range(len(rows))], rows)
-
-    def _take(self, signature: Signature) -> Slice:
+    def take(self, rows: int) -> Slice:
+        """Give off the next slice, of so many rows, for a run; `rows` become fewer by as many."""
+        signature = self._shapes.get(rows)
+        if signature is None:
+            signature = self._shapes[rows] = _of_rows(self.signature, rows)
         pieces = []
         for index, layout in enumerate(signature.inputs):
             start = self._at[index]
@@ -142,8 +109,24 @@ class Whole(Flight):
                 end = start + layout.byte_size
             self._at[index] = end
             pieces.append((start, end))
-        self._next += 1
-        return Slice(self, signature, self._next - 1, pieces)
+        self.rows -= rows
+        self.running = True
+        self._given += 1
+        return Slice(self, signature, self._given - 1, pieces)
+
+    def place(self, part: Slice, result: Result) -> Result | ModelFailed | None:
+        """Note the result of a slice.
+
+        Returns:
+            None while slices are missing; else the one answer, or why there is none: an output has not one
+            row for each that went in, or its rows came out in different shapes.
+        """
+        self._results[part.number] = result, part.rows
+        self.missing -= part.rows
+        if self.missing:
+            return None
+        landed = [self._results[number] for number in range(self._given)]
+        return _join([result for result, _ in landed], [rows for _, rows in landed])
 
 
 def _of_rows(signature: Signature, rows: int) -> Signature:

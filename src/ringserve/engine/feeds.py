@@ -56,26 +56,44 @@ def _feed_inputs(inputs: tuple[TensorLayout, ...]) -> Feeder:
 
 
 def _feed_strings(inputs: tuple[TensorLayout, ...]) -> Feeder:
-    """Where a tensor lies differs from payload to payload, so each is walked."""
-
     def feed(payloads: Sequence[bytes]) -> dict[str, Array]:
-        ends = [find_ends(inputs, payload) for payload in payloads]
-        arrays: dict[str, Array] = {}
-        for index, layout in enumerate(inputs):
-            starts = [own[index - 1] if index else 0 for own in ends]
-            shape = _together(layout, len(payloads))
-            if layout.dtype is DType.BYTES:
-                texts: list[str] = []
-                for payload, start in zip(payloads, starts, strict=True):
-                    texts += _decode(layout, payload, start)
-                arrays[layout.name] = np.array(texts, object).reshape(shape)
-            else:
-                size = layout.byte_size
-                blocks = [payload[at : at + size] for payload, at in zip(payloads, starts, strict=True)]
-                arrays[layout.name] = np.frombuffer(b"".join(blocks), array_type(layout.dtype)).reshape(shape)
-        return arrays
+        return feed_mixed([inputs] * len(payloads), payloads)
 
     return feed
+
+
+def feed_mixed(layouts: Sequence[tuple[TensorLayout, ...]], payloads: Sequence[bytes]) -> dict[str, Array]:
+    """Turn payloads into the model's inputs where each has its own layouts, and its own place for a tensor.
+
+    Args:
+        layouts: Of each payload; they differ in the number of rows only.
+        payloads: In the order in which their rows are to stand.
+    """
+    (first, *others) = layouts[0]
+    if not others and first.dtype is not DType.BYTES:
+        array = np.frombuffer(b"".join(payloads), array_type(first.dtype))
+        return {
+            first.name: array.reshape((sum([inputs[0].shape[0] for inputs in layouts]), *first.shape[1:]))
+        }
+    ends = [find_ends(inputs, payload) for inputs, payload in zip(layouts, payloads, strict=True)]
+    arrays: dict[str, Array] = {}
+    for index, first in enumerate(layouts[0]):
+        starts = [own[index - 1] if index else 0 for own in ends]
+        shape = first.shape
+        if len(payloads) > 1:
+            shape = (sum([inputs[index].shape[0] for inputs in layouts]), *shape[1:])
+        if first.dtype is DType.BYTES:
+            texts: list[str] = []
+            for inputs, payload, start in zip(layouts, payloads, starts, strict=True):
+                texts += _decode(inputs[index], payload, start)
+            arrays[first.name] = np.array(texts, object).reshape(shape)
+        else:
+            blocks = [
+                payload[start : own[index]]
+                for payload, start, own in zip(payloads, starts, ends, strict=True)
+            ]
+            arrays[first.name] = np.frombuffer(b"".join(blocks), array_type(first.dtype)).reshape(shape)
+    return arrays
 
 
 def _decode(layout: TensorLayout, payload: bytes, start: int) -> list[str]:

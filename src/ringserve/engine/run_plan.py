@@ -88,10 +88,7 @@ class RunPlan:
             shape = output.shape
             if self._batching:
                 if shape[:1] != (rows,):
-                    raise ModelFailed(
-                        f"the output {spec.name!r} has the shape {describe_shape(shape)} for {rows} rows: "
-                        "this model cannot share runs; start it with --batching off"
-                    )
+                    raise no_row_for_each(spec, output, rows)
                 shape = (self._rows, *shape[1:])
             layouts.append(TensorLayout(spec.name, spec.dtype, shape))
         answer = self._answers[key] = _Answer(layouts, count)
@@ -116,6 +113,14 @@ class StringPlan(RunPlan):
         layout = answer.layout
         pieces = [_pieces(output, count) for output in outputs]
         return [Result(layout, b"".join(parts)) for parts in zip(*pieces, strict=True)]
+
+
+def no_row_for_each(spec: TensorSpec, output: Array, rows: int) -> ModelFailed:
+    """What is wrong where an output has not one row for each row that went in."""
+    return ModelFailed(
+        f"the output {spec.name!r} has the shape {describe_shape(output.shape)} for {rows} rows: "
+        "this model cannot share runs; start it with --batching off"
+    )
 
 
 def make_plan(

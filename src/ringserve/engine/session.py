@@ -9,6 +9,7 @@ from pathlib import Path
 from ringserve.core.signature import Result, Signature
 from ringserve.core.tensor import ModelSpec
 from ringserve.engine.custom_ops import libraries_for
+from ringserve.engine.mixed_plan import MixedPlan
 from ringserve.engine.model_file import ModelFile, check_unchanged, read_model_file
 from ringserve.engine.probe import ROWS_MIN, Probe, Prober
 from ringserve.engine.provider import choose, open_session, tell_of_fallback
@@ -65,6 +66,7 @@ class Engine:
     """
 
     __slots__ = (
+        "_mixed_plans",
         "_plans",
         "_session",
         "full_batch_s",
@@ -79,6 +81,7 @@ class Engine:
         """Use `Engine.load`."""
         self._session = session
         self._plans: dict[bytes, RunPlan] = {}
+        self._mixed_plans: dict[bytes, MixedPlan] = {}
         self.spec = spec
         self.provider = spec.platform
         self.single_run_s = single_run_s
@@ -154,12 +157,19 @@ class Engine:
         engine.slowest_run_s = loading.runs.slowest_s
         return engine
 
-    def run(self, signature: Signature, payloads: Sequence[bytes]) -> list[Result]:
-        """Run requests of one signature: in one run where the model batches, else one after the other.
+    def run(
+        self,
+        signature: Signature,
+        payloads: Sequence[bytes],
+        signatures: Sequence[Signature] | None = None,
+    ) -> list[Result]:
+        """Run requests of one group: in one run where the model batches, else one after the other.
 
         Args:
-            signature: Valid for this model; every payload has its shape.
+            signature: Valid for this model; that of every request, or of the first.
             payloads: For each request the bytes of its tensors, one after the other in the model's order.
+            signatures: Of each request where they differ: all of the same group (`Signature.group`). None
+                where every payload has the shape that `signature` tells.
 
         Returns:
             The answers, in the requests' order.
@@ -167,6 +177,9 @@ class Engine:
         Raises:
             ModelFailed: The model failed, for at least one of them.
         """
+        if signatures is not None:
+            mixed = self._mixed_plans.get(signature.group) or self._new_mixed_plan(signature)
+            return mixed.run(signatures, payloads)
         plan = self._plans.get(signature.encoded) or self._new_plan(signature)
         return plan.run(payloads)
 
@@ -175,6 +188,12 @@ class Engine:
             self._plans.clear()
         plan = make_plan(self._session, self.spec.outputs, signature, batching=self.spec.batching)
         self._plans[signature.encoded] = plan
+        return plan
+
+    def _new_mixed_plan(self, signature: Signature) -> MixedPlan:
+        if len(self._mixed_plans) >= _PLANS_MAX:
+            self._mixed_plans.clear()
+        plan = self._mixed_plans[signature.group] = MixedPlan(self._session, self.spec.outputs, signature)
         return plan
 
 

@@ -35,9 +35,12 @@ class Runs:
         self._place = place
         self._finished = finished
         self._loop = asyncio.get_running_loop()
-        self._queue: SimpleQueue[Batch] = SimpleQueue()
-        for number in range(slots):
-            threading.Thread(target=self._work, name=f"run-{number}", daemon=True).start()
+        self._queue: SimpleQueue[Batch | None] = SimpleQueue()
+        self._threads = [
+            threading.Thread(target=self._work, name=f"run-{number}", daemon=True) for number in range(slots)
+        ]
+        for thread in self._threads:
+            thread.start()
 
     def start(self, batch: Batch) -> None:
         """Run a batch here or in a thread."""
@@ -48,9 +51,24 @@ class Runs:
         self._place.observe(cpu_s)
         self._finished(batch, outcome, monotonic())
 
+    def close(self, wait_s: float) -> bool:
+        """End the threads and let go of the engine; nothing may be started any more. Blocks.
+
+        Returns:
+            Whether all of them ended in time; else the engine is kept.
+        """
+        for _ in self._threads:
+            self._queue.put(None)
+        end = monotonic() + wait_s
+        for thread in self._threads:
+            thread.join(max(0.0, end - monotonic()))
+        ended = not any(thread.is_alive() for thread in self._threads)
+        if ended:
+            del self._engine  # others may hold this object for a while, and with it a model's memory
+        return ended
+
     def _work(self) -> None:
-        while True:
-            batch = self._queue.get()
+        while (batch := self._queue.get()) is not None:
             outcome, cpu_s = self._run(batch)
             try:
                 self._loop.call_soon_threadsafe(self._landed, batch, outcome, cpu_s)
@@ -64,7 +82,8 @@ class Runs:
     def _run(self, batch: Batch) -> tuple[Outcome, float]:
         began = time.thread_time()
         try:
-            outcome: Outcome = self._engine.run(batch.signature, [flight.payload for flight in batch.flights])
+            payloads = [flight.payload for flight in batch.flights]
+            outcome: Outcome = self._engine.run(batch.signature, payloads, batch.signatures())
         except ServeError as error:
             outcome = error
         except Exception as error:
