@@ -6,6 +6,7 @@
 # make faults real servers killed, hung, cut and flooded many times, and a table (REPEAT=20 OTHERS=5)
 # make soak   ten minutes of load with a fault every few seconds (MINUTES=10)
 # make fuzz   search at every door for bytes that break a promise (SECONDS=60 for each; TARGET=http for one)
+# make kserve the inference clients of the KServe SDK against served models, from an environment of its own
 # make hostile  how hostile clients change what a well-behaved one beside them sees, as a table
 # make bench  the data plane beside an empty app; also bench-reference, bench-ring, bench-startup
 # make docs   the documents that are generated from the code
@@ -23,7 +24,7 @@ SECONDS ?= 60
 TARGET ?= hello http infer link nested oip records signature
 
 .DEFAULT_GOAL := help
-.PHONY: help up test test-lowest check bench bench-reference bench-ring bench-startup docs faults fuzz hostile soak \
+.PHONY: help up test test-lowest check bench bench-reference bench-ring bench-startup docs faults fuzz hostile kserve soak \
 	sim proto lock clean
 
 help:
@@ -69,6 +70,16 @@ fuzz: .venv/dev.stamp .venv/fuzz.stamp
 hostile: .venv/dev.stamp
 	$(BIN)/python -m tests.hostile.table
 
+kserve: .venv/dev.stamp .venv-kserve/stamp
+	$(BIN)/python -m tests.conformance.run_kserve .venv-kserve/bin/python
+
+.venv-kserve/stamp: locks/kserve.txt
+	@echo "Installing locks/kserve.txt into .venv-kserve (once)"
+	@$(PYTHON) -m venv --clear .venv-kserve
+	@.venv-kserve/bin/python -m pip --disable-pip-version-check --no-input -q install --require-hashes --no-deps \
+		--only-binary :all: -r locks/kserve.txt
+	@touch $@
+
 bench: .venv/dev.stamp
 	$(BIN)/python -m benchmarks.data_plane
 
@@ -98,9 +109,10 @@ lock: .venv/dev.stamp
 	$(LOCK) --upgrade --group dev -o locks/dev.txt
 	$(LOCK) --constraints locks/dev.txt --group build -o locks/run.txt
 	$(subst pyproject.toml,,$(LOCK)) --group fuzz -o locks/fuzz.txt
+	$(subst pyproject.toml,,$(LOCK)) --group kserve -o locks/kserve.txt
 
 clean:
-	rm -rf .venv .venv-lowest .fuzz build dist src/*.egg-info .mypy_cache .pytest_cache .ruff_cache .import_linter_cache .hypothesis
+	rm -rf .venv .venv-kserve .venv-lowest .fuzz build dist src/*.egg-info .mypy_cache .pytest_cache .ruff_cache .import_linter_cache .hypothesis
 	find src tests benchmarks training -name __pycache__ -prune -exec rm -rf {} +
 
 .venv/bin/python:
