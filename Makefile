@@ -6,9 +6,10 @@
 # make faults real servers killed, hung, cut and flooded many times, and a table (REPEAT=20 OTHERS=5)
 # make soak   ten minutes of load with a fault every few seconds (MINUTES=10)
 # make fuzz   search at every door for bytes that break a promise (SECONDS=60 for each; TARGET=http for one)
+# make models real models from packages, served and compared with onnxruntime, and a table (ONLY="magika silero" for some)
 # make kserve the inference clients of the KServe SDK against served models, from an environment of its own
 # make hostile  how hostile clients change what a well-behaved one beside them sees, as a table
-# make bench  the data plane beside an empty app; also bench-reference, bench-ring, bench-startup
+# make bench  the data plane beside an empty app; also bench-reference, bench-ring, bench-startup, bench-protocols
 # make docs   the documents that are generated from the code
 # make proto  the descriptors of gRPC's messages, from their .proto files
 # make lock   resolve the dependencies anew
@@ -24,7 +25,7 @@ SECONDS ?= 60
 TARGET ?= hello http infer link nested oip records signature
 
 .DEFAULT_GOAL := help
-.PHONY: help up test test-lowest check bench bench-reference bench-ring bench-startup docs faults fuzz hostile kserve soak \
+.PHONY: help up test test-lowest check bench bench-reference bench-ring bench-startup bench-protocols docs faults fuzz hostile kserve models soak \
 	sim proto lock clean
 
 help:
@@ -80,6 +81,16 @@ kserve: .venv/dev.stamp .venv-kserve/stamp
 		--only-binary :all: -r locks/kserve.txt
 	@touch $@
 
+models: build/models.stamp
+	@ONLY="$(ONLY)" MODELS=build/models $(BIN)/python -m tests.real_models.table
+
+# Beside .venv, not in it: what these packages depend on is left out, and would be gigabytes.
+build/models.stamp: locks/models.txt | .venv/dev.stamp
+	@echo "Installing locks/models.txt into build/models (once)"
+	@rm -rf build/models
+	@$(PIP) install --require-hashes --no-deps --only-binary :all: --target build/models -r locks/models.txt
+	@touch $@
+
 bench: .venv/dev.stamp
 	$(BIN)/python -m benchmarks.data_plane
 
@@ -91,6 +102,9 @@ bench-ring: .venv/dev.stamp
 
 bench-startup: .venv/dev.stamp
 	$(BIN)/python -m benchmarks.start_up
+
+bench-protocols: .venv/dev.stamp
+	$(BIN)/python -m benchmarks.protocols
 
 docs: .venv/dev.stamp
 	$(BIN)/python -m ringserve.tools.settings_doc
@@ -109,6 +123,7 @@ lock: .venv/dev.stamp
 	$(LOCK) --upgrade --group dev -o locks/dev.txt
 	$(LOCK) --constraints locks/dev.txt --group build -o locks/run.txt
 	$(subst pyproject.toml,,$(LOCK)) --group fuzz -o locks/fuzz.txt
+	$(subst pyproject.toml,,$(LOCK)) --group models --no-deps -o locks/models.txt
 	$(subst pyproject.toml,,$(LOCK)) --group kserve -o locks/kserve.txt
 
 clean:

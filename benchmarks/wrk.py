@@ -2,6 +2,7 @@
 
 from __future__ import annotations
 
+import os
 import re
 import shutil
 import subprocess
@@ -10,6 +11,7 @@ from dataclasses import dataclass
 from pathlib import Path
 
 SCRIPT = Path(__file__).parent / "distinct.lua"
+REQUESTS = Path(__file__).parent / "requests.lua"
 _DONE = re.compile(r"(\d+) requests in")
 _RATE = re.compile(r"Requests/sec:\s+([0-9.]+)")
 _QUANTILE = re.compile(r"(50|99)%\s+([0-9.]+)(us|ms|s)\b")
@@ -34,9 +36,19 @@ def require_wrk() -> None:
 
 def load(port: int, *, connections: int, seconds: int) -> Load:
     """Send distinct inputs over so many connections for so long; any failed request ends the benchmark."""
-    command = ["wrk", "-t1", f"-c{connections}", f"-d{seconds}s", "--latency", "-s", str(SCRIPT)]
+    return _run(port, SCRIPT, {}, connections, seconds)
+
+
+def load_requests(port: int, folder: Path, *, connections: int, seconds: int) -> Load:
+    """Send the request that `bodies.write_body` wrote, as `load` does."""
+    return _run(port, REQUESTS, {"BODY": str(folder)}, connections, seconds)
+
+
+def _run(port: int, script: Path, more: dict[str, str], connections: int, seconds: int) -> Load:
+    command = ["wrk", "-t1", f"-c{connections}", f"-d{seconds}s", "--latency", "-s", str(script)]
     command.append(f"http://127.0.0.1:{port}/infer")
-    text = subprocess.run(command, capture_output=True, text=True, check=True).stdout
+    environment = {**os.environ, **more}
+    text = subprocess.run(command, capture_output=True, text=True, check=True, env=environment).stdout
     done, rate = _DONE.search(text), _RATE.search(text)
     if "Non-2xx" in text or "Socket errors" in text or done is None or rate is None:
         raise SystemExit(f"some requests failed:\n{text}")
