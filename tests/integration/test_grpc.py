@@ -81,6 +81,18 @@ def test_an_answer_is_that_of_infer_and_shares_its_entry_of_the_cache(
     assert hits(fleet) == before + 2
 
 
+def test_no_cache_in_the_metadata_computes_anew(fleet: dict[str, tuple[Server, int]]) -> None:
+    worker = fleet["worker"][0]
+    row = np.full((1, 64), 7.25, "<f4")
+    with caller(fleet["gateway"][1], ("cache-control", "no-cache")) as asked:
+        asked.infer(row)
+        before = worker.get("/health").json
+        asked.infer(row)
+    after = worker.get("/health").json
+    assert after["cache_hits"] == before["cache_hits"]
+    assert after["batch_processor"]["total_batches"] == before["batch_processor"]["total_batches"] + 1
+
+
 def test_typed_contents_and_several_rows_are_answered_alike(asked: Caller) -> None:
     raw = asked.infer(ROWS)
     assert list(raw.outputs[0].shape) == [3, 10]

@@ -10,6 +10,8 @@ from typing import TYPE_CHECKING
 import grpc
 
 from ringserve.limits import PIPELINE_MAX
+from ringserve.net.cache_control import HEADER as CACHE_CONTROL
+from ringserve.net.cache_control import wants_fresh
 from ringserve.net.grpc_reply import Reply
 from ringserve.net.grpc_service import (
     HEALTH_CHECK,
@@ -94,7 +96,7 @@ def _reflect(
 
 
 def _begin(service: GrpcService, method: str, data: bytes, context: grpc.ServicerContext) -> Reply:
-    reply = Reply(service, method)
+    reply = Reply(service, method, fresh=_wants_fresh(context))
     left_s = context.time_remaining()
     shown = _shown(context) if service.keyed else ()
     service.loop.call_soon_threadsafe(service.begin, method, data, left_s, shown, reply)
@@ -150,6 +152,14 @@ def _put(waiting: Waiting, entry: tuple[Reply, bytes] | None, context: grpc.Serv
         except Full:
             if not context.is_active():
                 return
+
+
+def _wants_fresh(context: grpc.ServicerContext) -> bool:
+    """Whether the metadata say what Cache-Control says over HTTP."""
+    return any(
+        name == CACHE_CONTROL and isinstance(value, str) and wants_fresh(value)
+        for name, value in context.invocation_metadata()
+    )
 
 
 def _shown(context: grpc.ServicerContext) -> list[tuple[bytes, bytes]]:

@@ -22,15 +22,17 @@ class Reply:
         done: Whether it is settled.
         body: The answer; empty where it failed.
         error: Why it failed.
+        fresh: Whether an answer from memory will not do.
         call: What the backend holds for it; None where it holds nothing.
     """
 
-    __slots__ = ("_settled", "body", "call", "done", "error", "method", "service")
+    __slots__ = ("_settled", "body", "call", "done", "error", "fresh", "method", "service")
 
-    def __init__(self, service: GrpcService, method: str) -> None:
+    def __init__(self, service: GrpcService, method: str, *, fresh: bool = False) -> None:
         """Begin unsettled."""
         self.service = service
         self.method = method
+        self.fresh = fresh
         self.done = False
         self.body = b""
         self.error: ServeError | None = None

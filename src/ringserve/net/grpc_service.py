@@ -120,6 +120,7 @@ class GrpcService:
         signature, payload = request.signature, request.payload
         call = GrpcCall(signature.digest(payload, salt), signature, payload, now, now + timeout_s)
         call.reply = reply
+        call.fresh = reply.fresh
         call.codec = codec
         call.request_id = request.request_id
         call.tops = request.tops
