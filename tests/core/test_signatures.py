@@ -26,7 +26,7 @@ def test_one_object_serves_all_requests_of_a_shape() -> None:
 @pytest.mark.parametrize(
     ("wrong", "sentence"),
     [
-        (signature(name="y"), "takes the inputs"),
+        (signature(name="y"), r"model m takes the inputs \['x'\], not 'y'; \['x'\] is missing"),
         (signature(dtype=DType.FP64), "takes FP32, got FP64"),
         (signature(shape=(1, 5)), r"shape \[b, 4\], got \[1, 5\]"),
         (signature(shape=(4,)), "shape"),
@@ -36,6 +36,12 @@ def test_one_object_serves_all_requests_of_a_shape() -> None:
 def test_a_request_that_does_not_fit_is_told_why(wrong: Signature, sentence: str) -> None:
     with pytest.raises(BadRequest, match=sentence):
         Signatures(SPEC).find(wrong.encoded)
+
+
+def test_a_dimension_too_many_is_the_likely_slip_where_none_counts_items() -> None:
+    spec = replace(SPEC, inputs=(TensorSpec("x", DType.FP32, (3, 4)),), batching=False, max_batch=1)
+    with pytest.raises(BadRequest, match=r"it has no dimension that counts items: send \[3, 4\]"):
+        check(spec, signature(shape=(1, 3, 4)))
 
 
 def test_garbage_is_a_bad_request() -> None:

@@ -106,7 +106,7 @@ def test_a_number_beyond_its_type_is_refused(kind: str, field: str, value: int) 
     spec = model(TensorSpec("x", DType[kind], ("n", 1)))
     message = asking(("x", kind, [1, 1]))
     getattr(message.inputs[0].contents, field).append(value)
-    assert refusal(spec, message) == f"input x of type {kind} cannot hold {value}"
+    assert refusal(spec, message) == f"model m: input x of type {kind} cannot hold {value}"
 
 
 def test_contents_in_the_wrong_field_or_number_are_refused() -> None:
@@ -133,7 +133,7 @@ def test_raw_and_typed_tensors_are_not_mixed() -> None:
     assert "both came" in refusal(TWO, message)
     message = both()
     del message.raw_input_contents[1]
-    assert refusal(TWO, message) == "2 inputs are described, but 1 raw_input_contents came"
+    assert refusal(TWO, message) == "model m: the inputs ['ids', 'a'] go by 2 raw_input_contents, got 1"
 
 
 def test_a_raw_tensor_of_another_size_is_refused_every_time() -> None:
@@ -154,13 +154,20 @@ def test_strings_go_raw_or_typed() -> None:
     assert GrpcCodec(WORDS).decode(typed.SerializeToString()).payload == raw
     for bad in (raw[:-1], raw + b"x"):
         message = asking(("w", "BYTES", [1, 2]), raws=(bad,))
-        assert refusal(WORDS, message).startswith("input w of type BYTES")
+        assert refusal(WORDS, message).startswith("model m: input w of type BYTES")
+
+
+def test_a_boolean_is_0_or_1() -> None:
+    spec = model(TensorSpec("x", DType.BOOL, ("n", 2)))
+    good = asking(("x", "BOOL", [1, 2]), raws=(b"\0\1",))
+    assert GrpcCodec(spec).decode(good.SerializeToString()).payload == b"\0\1"
+    for raw, sentence in ((b"\0\2", "input x is of booleans"), (b"\0", "has 2 bytes, got 1")):
+        assert sentence in refusal(spec, asking(("x", "BOOL", [1, 2]), raws=(raw,)))
 
 
 def test_what_does_not_fit_the_model_is_named() -> None:
-    assert "takes the inputs ['a', 'ids'], got ['a']" in refusal(
-        TWO, asking(("a", "FP32", [1, 2]), raws=(A,))
-    )
+    alone = asking(("a", "FP32", [1, 2]), raws=(A,))
+    assert refusal(TWO, alone) == "model m takes the inputs ['a', 'ids']; ['ids'] is missing"
     assert "an input twice" in refusal(TWO, asking(("a", "FP32", [1, 2]), ("a", "FP32", [1, 2]), raws=(A, A)))
     assert "there are BOOL" in refusal(TWO, asking(("a", "float", [1, 2]), raws=(A,)))
     assert "takes FP32, got FP64" in refusal(

@@ -4,6 +4,7 @@ from __future__ import annotations
 
 from typing import TYPE_CHECKING
 
+from ringserve.core.names import compared, listed
 from ringserve.core.signature import Signature
 from ringserve.core.symbols import check_symbols
 from ringserve.core.tensor import describe_shape
@@ -65,7 +66,7 @@ def check(spec: ModelSpec, signature: Signature) -> None:
     names = [layout.name for layout in signature.inputs]
     expected = [tensor.name for tensor in spec.inputs]
     if names != expected:
-        raise BadRequest(f"model {spec.name} takes the inputs {expected}, got {names}")
+        raise BadRequest(f"model {spec.name} takes the inputs {compared(expected, names)}")
     for tensor, layout in zip(spec.inputs, signature.inputs, strict=True):
         if layout.dtype is not tensor.dtype:
             raise BadRequest(f"input {tensor.name} takes {tensor.dtype.name}, got {layout.dtype.name}")
@@ -81,7 +82,8 @@ def check(spec: ModelSpec, signature: Signature) -> None:
     check_symbols(spec, signature)
     produced = [tensor.name for tensor in spec.outputs]
     if not set(signature.outputs) <= set(produced):
-        raise BadRequest(f"model {spec.name} gives the outputs {produced}, not {list(signature.outputs)}")
+        astray = [name for name in signature.outputs if name not in produced]
+        raise BadRequest(f"model {spec.name} gives the outputs {listed(produced)}, not {listed(astray)}")
     if not spec.counts_items:
         signature.rows = 1
 
@@ -90,6 +92,8 @@ def _hint(tensor: TensorSpec, shape: tuple[int, ...]) -> str:
     """What was most likely forgotten; empty where nobody can tell."""
     if tensor.has_batch_axis and len(shape) == len(tensor.shape) - 1:
         return f"; the first dimension counts the items: send {describe_shape((1, *shape))} for one"
+    if not tensor.has_batch_axis and shape[:1] == (1,) and len(shape) == len(tensor.shape) + 1:
+        return f"; it has no dimension that counts items: send {describe_shape(shape[1:])}"
     return ""
 
 

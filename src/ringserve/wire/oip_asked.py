@@ -4,6 +4,7 @@ from __future__ import annotations
 
 from typing import TYPE_CHECKING, NamedTuple, cast
 
+from ringserve.core.names import listed, named
 from ringserve.errors import BadRequest
 from ringserve.wire.nested import shown
 from ringserve.wire.oip_json import has_json_form
@@ -14,8 +15,6 @@ if TYPE_CHECKING:
     from ringserve.core.tensor import ModelSpec
 
 TIMEOUT_US_MAX = 86_400_000_000
-_NAME_SHOWN_MAX = 100
-_NAMES_SHOWN_MAX = 20
 Fields = dict[str, object]
 
 
@@ -104,17 +103,6 @@ def outputs_of(
         names.append(name)
         asked.append(_asked(fields, f"output {name}", binary=binary))
     return (() if names == known else tuple(names)), _checked(spec, names, asked)
-
-
-def named(name: str) -> str:
-    """A name that a caller made up, in a sentence: a long one is cut."""
-    return repr(name[:_NAME_SHOWN_MAX])
-
-
-def listed(names: Sequence[str]) -> str:
-    """The names there are, in a sentence: of many the first ones."""
-    more = f" and {len(names) - _NAMES_SHOWN_MAX} more" if len(names) > _NAMES_SHOWN_MAX else ""
-    return f"{[name[:_NAME_SHOWN_MAX] for name in names[:_NAMES_SHOWN_MAX]]}{more}"
 
 
 def _checked(spec: ModelSpec, names: Sequence[str], asked: Sequence[AskedOutput]) -> tuple[AskedOutput, ...]:

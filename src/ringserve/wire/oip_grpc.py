@@ -10,15 +10,18 @@ from typing import NamedTuple
 
 from google.protobuf.message import DecodeError, Message
 
-from ringserve.core.byte_strings import find_ends, join, measure
+from ringserve.core.byte_strings import find_ends, join
+from ringserve.core.names import listed
 from ringserve.core.signature import Result, ResultLayout, Signature, TensorLayout
 from ringserve.core.signatures import Signatures
-from ringserve.core.tensor import DType, ModelSpec, count_elements
+from ringserve.core.tensor import DType, ModelSpec
 from ringserve.errors import BadRequest
 from ringserve.wire.asked_model import check_model
 from ringserve.wire.oip_answer import classes_of
 from ringserve.wire.oip_grpc_contents import pack_contents
 from ringserve.wire.oip_grpc_split import split, varint
+from ringserve.wire.oip_input import LOOKED_AT, check_raw
+from ringserve.wire.oip_refusal import told_of
 from ringserve.wire.proto.messages import InferRequest, InferResponse, StreamResponse
 
 _KNOWN_MAX = 256
@@ -75,7 +78,12 @@ class GrpcCodec:
             BadRequest: It is no message of the kind, or does not fit the model.
             NotFound: It asks for another model or version.
         """
-        head_bytes, request_id, raws = split(data)
+        try:
+            return self._decode(*split(data))
+        except BadRequest as error:
+            raise told_of(self.spec, error) from error
+
+    def _decode(self, head_bytes: bytes, request_id: bytes, raws: list[memoryview]) -> GrpcRequest:
         head = self._heads.get(head_bytes) if raws else None
         if head is None:
             message = _parse(head_bytes)
@@ -238,23 +246,15 @@ def _gather(head: _Head, raws: list[memoryview]) -> bytes:
     """The raw tensors in the model's order, each of the size that its layout says."""
     layouts = head.layouts
     if len(raws) != len(layouts):
-        raise BadRequest(f"{len(layouts)} inputs are described, but {len(raws)} raw_input_contents came")
+        inputs = listed([layout.name for layout in layouts])
+        raise BadRequest(f"the inputs {inputs} go by {len(layouts)} raw_input_contents, got {len(raws)}")
     for layout, raw in zip(layouts, raws, strict=True):
-        if layout.dtype is DType.BYTES:
-            _check_strings(layout, raw)
-        elif len(raw) != layout.byte_size:
+        if layout.dtype in LOOKED_AT:
+            check_raw(layout, raw)
+        if layout.dtype.size and len(raw) != layout.byte_size:
             kind, shape = layout.dtype.name, list(layout.shape)
             expected = f"{layout.byte_size} bytes"
             raise BadRequest(f"input {layout.name}, {kind} of shape {shape}, has {expected}, got {len(raw)}")
     if len(raws) == 1:
         return bytes(raws[0])
     return b"".join(raws[place] for place in head.places)
-
-
-def _check_strings(layout: TensorLayout, raw: memoryview) -> None:
-    try:
-        end = measure(raw, 0, count_elements(layout.shape))
-    except ValueError as error:
-        raise BadRequest(f"input {layout.name} of type BYTES: {error}") from error
-    if end != len(raw):
-        raise BadRequest(f"input {layout.name} of type BYTES has {len(raw) - end} bytes after its elements")

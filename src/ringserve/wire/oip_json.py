@@ -83,7 +83,7 @@ def write_data(layout: TensorLayout, raw: bytes) -> bytes:
     return text
 
 
-def check_booleans(name: str, raw: bytes) -> None:
+def check_booleans(name: str, raw: bytes | memoryview) -> None:
     """Hold the bytes of a boolean input, which come from anybody, to 0 and 1.
 
     Raises:

@@ -15,7 +15,8 @@ from __future__ import annotations
 from struct import Struct, error
 from typing import TYPE_CHECKING, NamedTuple
 
-from ringserve.core.tensor import DType, count_elements
+from ringserve.core.tensor import count_elements
+from ringserve.wire.oip_input import LOOKED_AT
 
 if TYPE_CHECKING:
     from ringserve.core.signature import Signature
@@ -27,8 +28,6 @@ HEAD_BYTES_MAX = 2048
 """A longer JSON before binary tensors is not remembered: it is not what costs."""
 _FIELDS = 4
 _WHOLE = frozenset({int})
-_LOOKED_AT = (DType.BOOL, DType.BYTES)
-"""Types not any bytes of which are a tensor."""
 
 
 class KnownHead(NamedTuple):
@@ -69,7 +68,7 @@ class KnownForms:
     def learn_head(self, head: bytes, known: KnownHead) -> None:
         """Remember what the JSON before binary tensors says."""
         signature = known.signature
-        plain = not any(layout.dtype in _LOOKED_AT for layout in signature.inputs)
+        plain = not any(layout.dtype in LOOKED_AT for layout in signature.inputs)
         if plain and known.in_order and len(head) <= HEAD_BYTES_MAX:
             if len(self._heads) >= KNOWN_MAX:
                 self._heads.clear()

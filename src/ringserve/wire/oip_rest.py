@@ -11,26 +11,25 @@ from typing import TYPE_CHECKING, cast
 
 import orjson
 
-from ringserve.core.byte_strings import find_ends
-from ringserve.core.signature import DIMENSIONS_MAX, Signature, TensorLayout
+from ringserve.core.names import compared, listed, named
+from ringserve.core.signature import Signature, TensorLayout
 from ringserve.core.signatures import check
-from ringserve.core.tensor import DType, count_elements, describe_shape
+from ringserve.core.tensor import count_elements, describe_shape
 from ringserve.errors import BadRequest, TooLarge
-from ringserve.limits import TENSOR_ELEMENTS_MAX
 from ringserve.wire.nested import shown
 from ringserve.wire.oip_answer import AnswerForms
 from ringserve.wire.oip_asked import (
     AskedOutput,
     Fields,
     flag_of,
-    listed,
-    named,
     outputs_of,
     parameters_of,
     timeout_of,
 )
-from ringserve.wire.oip_json import check_booleans, pack_data
+from ringserve.wire.oip_input import binary_size_of, check_raw, layout_of
+from ringserve.wire.oip_json import pack_data
 from ringserve.wire.oip_known import KnownForms, KnownHead
+from ringserve.wire.oip_refusal import told_of
 
 if TYPE_CHECKING:
     from ringserve.core.signature import Result
@@ -93,18 +92,21 @@ class RestCodec:
             BadRequest: It cannot be read, or does not fit the model.
             TooLarge: A tensor has more elements than any may have.
         """
-        if json_size == 0:
-            return self._decode_raw(body, version)
-        if json_size is not None:
+        if json_size:
             known = self._known.find_head(body, json_size, version)
             if known is not None:
                 return RestRequest(
                     known.request_id, known.signature, body[json_size:], known.outputs, known.timeout_us
                 )
-        fields = _read_json(body, json_size)
-        return self._decode_plain(fields, body, version) or self._decode_fields(
-            fields, body, json_size, version
-        )
+        try:
+            if json_size == 0:
+                return self._decode_raw(body, version)
+            fields = _read_json(body, json_size)
+            return self._decode_plain(fields, body, version) or self._decode_fields(
+                fields, body, json_size, version
+            )
+        except (BadRequest, TooLarge) as error:
+            raise told_of(self.spec, error) from error
 
     def _decode_plain(self, fields: Fields, body: bytes, version: str) -> RestRequest | None:
         """Read a request of a form seen before; None where it is none."""
@@ -169,7 +171,7 @@ class RestCodec:
             )
         shape = tuple(dim if isinstance(dim, int) else len(body) // known for dim in tensor.shape)
         layout = TensorLayout(tensor.name, tensor.dtype, shape)
-        _check_raw(layout, body)
+        check_raw(layout, body)
         signature = self._signature([layout], (), version)
         return RestRequest(None, signature, body, (AskedOutput(True, 0),) * len(self.spec.outputs), 0)
 
@@ -186,8 +188,8 @@ class RestCodec:
             tensor = self._tensor(fields, number)
             if tensor.name in layouts:
                 raise BadRequest(f"input {tensor.name} is given twice")
-            layout = layouts[tensor.name] = _layout(tensor, cast("Fields", fields))
-            size = _binary_size(cast("Fields", fields), layout, rest)
+            layout = layouts[tensor.name] = layout_of(tensor, cast("Fields", fields))
+            size = binary_size_of(cast("Fields", fields), layout, rest)
             if size is None:
                 parts[tensor.name] = pack_data(tensor, layout.shape, fields.get("data"))
             else:
@@ -199,14 +201,13 @@ class RestCodec:
                         f"input {tensor.name} has {size} bytes behind the JSON, but the body ends "
                         f"{position - len(rest)} bytes too soon"
                     )
-                _check_raw(layout, raw)
+                check_raw(layout, raw)
+        if len(layouts) < len(self._inputs):
+            told = compared(list(self._inputs), list(layouts))
+            raise BadRequest(f"model {self.spec.name} takes the inputs {told}")
         if rest is not None and position != len(rest):
-            raise BadRequest(f"{len(rest) - position} bytes behind the JSON belong to no input")
-        missing = [name for name in self._inputs if name not in layouts]
-        if missing:
-            known = listed(list(self._inputs))
             raise BadRequest(
-                f"model {self.spec.name} takes the inputs {known}; {listed(missing)} are missing"
+                f"the inputs {listed(list(layouts))} have {position} bytes behind the JSON, got {len(rest)}"
             )
         return [layouts[name] for name in self._inputs], parts
 
@@ -254,72 +255,3 @@ def _read_json(body: bytes, json_size: int | None) -> Fields:
     if not isinstance(value, dict):
         raise BadRequest(f"the body must be an object like {_EXAMPLE}, got {shown(value)}")
     return cast("Fields", value)
-
-
-def _layout(tensor: TensorSpec, fields: Fields) -> TensorLayout:
-    """Type and shape as the request gives them.
-
-    Raises:
-        BadRequest: Another type than the model's, or no shape.
-        TooLarge: More elements than any tensor may have.
-    """
-    datatype, shape = fields.get("datatype"), fields.get("shape")
-    if datatype != tensor.dtype.name:
-        raise BadRequest(f"input {tensor.name} takes datatype {tensor.dtype.name}, got {shown(datatype)}")
-    if not isinstance(shape, list) or len(shape) > DIMENSIONS_MAX or not all(map(_is_size, shape)):
-        declared = describe_shape(tensor.shape)
-        raise BadRequest(
-            f"shape of input {tensor.name} must be a list of sizes that fits {declared}, got {shown(shape)}"
-        )
-    # A 0 must not hide the other sizes.
-    if count_elements(tuple(dim or 1 for dim in shape)) > TENSOR_ELEMENTS_MAX:
-        raise TooLarge(f"input {tensor.name} may have {TENSOR_ELEMENTS_MAX} elements at most")
-    return TensorLayout(tensor.name, tensor.dtype, tuple(shape))
-
-
-def _is_size(dim: object) -> bool:
-    return type(dim) is int and dim >= 0
-
-
-def _binary_size(fields: Fields, layout: TensorLayout, rest: memoryview | None) -> int | None:
-    """Bytes of this input behind the JSON; None where its data is in it."""
-    parameters = parameters_of(fields, f"input {layout.name}")
-    if "shared_memory_region" in parameters:
-        raise BadRequest(
-            f"input {layout.name} names shared memory, which this server does not map; send its data"
-        )
-    size = parameters.get("binary_data_size")
-    if size is None:
-        return None
-    if "data" in fields:
-        raise BadRequest(f"input {layout.name} has both data and binary_data_size; send one of them")
-    if rest is None:
-        raise BadRequest(
-            f"input {layout.name} has binary_data_size, but the header Inference-Header-Content-Length, "
-            "which tells where the JSON ends, is missing"
-        )
-    if layout.dtype is DType.BYTES and type(size) is int and size >= 0:
-        return size
-    if size != layout.byte_size or isinstance(size, bool):
-        raise BadRequest(
-            f"input {layout.name} of shape {describe_shape(layout.shape)} and type {layout.dtype.name} has "
-            f"{layout.byte_size} bytes, got binary_data_size {shown(size)}"
-        )
-    return layout.byte_size
-
-
-def _check_raw(layout: TensorLayout, raw: bytes) -> None:
-    """Hold the bytes of one input, which come from anybody, against its type.
-
-    Raises:
-        BadRequest: A boolean is neither 0 nor 1, or the strings are not framed as they should be.
-    """
-    if layout.dtype is DType.BOOL:
-        check_booleans(layout.name, raw)
-    elif layout.dtype is DType.BYTES:
-        try:
-            find_ends([layout], raw)
-        except ValueError as cause:
-            raise BadRequest(
-                f"input {layout.name}: {cause}; each element is its length (4 bytes, little-endian) and bytes"
-            ) from cause
