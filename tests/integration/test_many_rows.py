@@ -108,7 +108,7 @@ def test_a_model_of_one_row_a_run_takes_many(tmp_path: Path) -> None:
         assert shape == [37, 2]
         assert np.allclose(np.frombuffer(data, "<f4").reshape(37, 2), right, rtol=1e-4, atol=1e-5)
         wrong = ask(gateway, model, {"x": rows[:, :3]})
-        assert (wrong.status, wrong.error) == (400, "input x has shape [1, 4], got [37, 3]")
+        assert (wrong.status, wrong.error) == (400, "model one: input x has shape [1, 4], got [37, 3]")
 
 
 def test_inputs_outputs_and_strings_are_each_cut_by_rows(tmp_path: Path) -> None:

@@ -101,7 +101,7 @@ def test_bodies_are_unpacked_and_answers_packed_where_asked(server: Server, name
     page = server.ask(request(path="/v2", method="GET"))
     assert "content-encoding" not in page.headers
     wrong = infer(server, b"{}", "Accept-Encoding: gzip")
-    assert wrong.error.startswith("inputs is missing")
+    assert wrong.error.startswith("model digits: inputs is missing")
 
 
 def test_a_bomb_is_refused_while_it_unpacks(server: Server) -> None:
