@@ -117,6 +117,14 @@ class Settings(ServerSettings):
         "off: one item a run.",
         choices=("auto", "off", "on"),
     )
+    free_batch: str = flag(
+        "auto",
+        _BATCHING,
+        _WORKER,
+        "auto: a fixed batch of 1 is made free where a proof at load shows that no answer changes. "
+        "off: such a model runs one item at a time.",
+        choices=("auto", "off"),
+    )
 
     cache_capacity: int = flag(
         1000,

@@ -54,7 +54,6 @@ def test_a_model_that_batches_is_loaded_warm_and_silent(tmp_path: Path) -> None:
         ),
         (models.quantised, "its output 'y' for one row depends on the other rows of a batch of 2"),
         (models.time_in_front, "its output 'y' for one row depends on the other rows of a batch of 2"),
-        (models.fixed_batch_one, "its input 'x' has a fixed batch of 1"),
         (models.no_batch_axis, "its input 'x' has no batch axis"),
         (models.scalar_input, "its input 'x' has no batch axis"),
         (models.random_normal, "it draws random numbers"),
@@ -88,9 +87,12 @@ def test_batching_on_skips_the_proof_and_warns(tmp_path: Path) -> None:
     ]
 
 
-def test_batching_on_cannot_batch_what_has_no_open_batch_axis(tmp_path: Path) -> None:
-    engine, said = load(models.fixed_batch_one(tmp_path / "net.onnx"), batching="on")
-    assert not engine.spec.batching
+@pytest.mark.parametrize("batching", ["auto", "on"])
+def test_a_fixed_batch_that_is_not_to_be_freed_runs_item_by_item(tmp_path: Path, batching: str) -> None:
+    path = models.fixed_batch_one(tmp_path / "net.onnx")
+    engine, said = load(path, batching=batching, wish=Wish(free_batch=False))
+    assert (engine.spec.batching, engine.rows_max, engine.slots) == (False, 1, 2)
+    assert engine.spec.inputs[0].shape == (1, 4)
     assert said == ["model 'net' runs item by item: its input 'x' has a fixed batch of 1"]
 
 

@@ -5,7 +5,7 @@ from pathlib import Path
 
 import pytest
 
-from ringserve.engine.threads import cores_available, threads_for
+from ringserve.engine.threads import cores_available, slots_for, threads_for
 
 ALLOWED = len(os.sched_getaffinity(0))
 
@@ -65,3 +65,13 @@ def test_threads_asked_for_are_given() -> None:
 
 def test_cores_of_this_machine_are_counted_when_none_are_given() -> None:
     assert threads_for(1, 0) == cores_available()
+
+
+@pytest.mark.parametrize(
+    ("threads", "provider", "slots"),
+    [(1, "cpu", 2), (2, "cpu", 2), (6, "cpu", 6), (64, "cpu", 16), (64, "cuda", 2)],
+)
+def test_single_items_run_side_by_side_on_the_cores_and_one_after_another_on_a_device(
+    threads: int, provider: str, slots: int
+) -> None:
+    assert slots_for(threads, provider) == slots

@@ -103,7 +103,7 @@ def test_a_model_of_one_row_a_run_takes_many(tmp_path: Path) -> None:
     rows = CHANCE.random((37, 4), np.float32)
     right = np.concatenate([session.run(None, {"x": row[None]})[0] for row in rows])
     with Servers(tmp_path) as servers:
-        gateway, _workers = servers.fleet(model)
+        gateway, _workers = servers.fleet(model, 1, "--free-batch", "off")
         ((shape, data),) = answered(ask(gateway, model, {"x": rows}))
         assert shape == [37, 2]
         assert np.allclose(np.frombuffer(data, "<f4").reshape(37, 2), right, rtol=1e-4, atol=1e-5)

@@ -15,7 +15,7 @@ from ringserve.engine.zipmap import find_zipmaps, replace_zipmaps
 from ringserve.errors import UsageError
 
 _WORDS_MAX = 64
-_ORT_MARK = b"ORTM"
+ORT_MARK = b"ORTM"
 """What onnxruntime's own format has at its fifth byte; it is no Protocol Buffers and is not looked into."""
 _COPY_BYTES_MAX = (1 << 31) - (1 << 16)
 """The most that Protocol Buffers take, less some room."""
@@ -66,7 +66,7 @@ def read_model_file(path: Path, name: str = "") -> ModelFile:
         _check(path)
         with path.open("rb") as opened:
             view = memoryview(mmap.mmap(opened.fileno(), 0, access=mmap.ACCESS_READ))
-        is_ort = bytes(view[4:8]) == _ORT_MARK
+        is_ort = bytes(view[4:8]) == ORT_MARK
         scopes = [] if is_ort else _read_scopes(path, view)
         domains = unknown_domains(scopes)
         files = (path, *(path.parent / name for name in _locations(scopes)))

@@ -56,7 +56,7 @@ class Probe:
 class Prober:
     """Finds inputs that one model accepts, and proves with them that its rows may share a run."""
 
-    __slots__ = ("_alone", "_categories", "_inputs", "_max_batch", "_runs", "_words")
+    __slots__ = ("_alone", "_categories", "_inputs", "_max_batch", "_runs", "_single", "_words")
 
     def __init__(
         self,
@@ -65,6 +65,7 @@ class Prober:
         max_batch: int,
         words: tuple[str, ...] = (),
         categories: Categories | None = None,
+        single: TimedRuns | None = None,
     ) -> None:
         """Nothing runs before it is asked for.
 
@@ -74,11 +75,13 @@ class Prober:
             max_batch: The largest number of rows to prove.
             words: Strings that stand in the model: what an input of strings may want.
             categories: What columns of inputs may hold.
+            single: Runs the rows alone, for a model that is to give the answers of another one.
         """
         self._words = words
         self._categories = categories
         self._inputs = inputs
         self._runs = runs
+        self._single = single or runs
         self._max_batch = max_batch
         self._alone: dict[tuple[object, ...], list[Array]] = {}
 
@@ -123,7 +126,8 @@ class Prober:
     def _find_flaw_at(self, probe: Probe) -> str:
         pool = self._pool_size()
         # The rows alone are the runs of size 1; a fast model repeats one, which shows whether it is steady.
-        steady = set() if self._runs.median_s(1) > SLOW_RUN_S else {1}
+        repeats = self._single is not self._runs or self._single.median_s(1) <= SLOW_RUN_S
+        steady = {1} if repeats else set()
         for rows in sorted(rows for rows in {*steady, 2, 3, self._max_batch} if rows <= self._max_batch):
             # A batch larger than the pool repeats its rows; the shift puts other neighbours side by side.
             numbers = [(number + number // pool) % pool for number in range(rows)]
@@ -160,8 +164,8 @@ class Prober:
     def _nudged(self, probe: Probe, number: int, index: int) -> list[Array]:
         generator = np.random.default_rng(number)
         row = self._row(probe, number)
-        times = NUDGES if self._runs.median_s(1) <= SLOW_RUN_S else 1
-        return [self._runs.run(nudge(row, generator), 1)[index] for _ in range(times)]
+        times = NUDGES if self._single.median_s(1) <= SLOW_RUN_S else 1
+        return [self._single.run(nudge(row, generator), 1)[index] for _ in range(times)]
 
     def _other_probes(self, probe: Probe) -> tuple[list[Probe], str]:
         """Find second sizes for the open dimensions: for all at once, or else for some at a time."""
@@ -189,7 +193,7 @@ class Prober:
                 if not self._accepted(wider, rows):
                     break
                 probe = wider
-                if self._runs.median_s(1) > SLOW_RUN_S:
+                if self._single.median_s(1) > SLOW_RUN_S:
                     break
         return probe
 
@@ -203,14 +207,14 @@ class Prober:
     def _run_alone(self, probe: Probe, number: int) -> list[Array]:
         key = (tuple(probe.sizes.items()), probe.recipe, number)
         if key not in self._alone:
-            self._alone[key] = self._runs.run(self._row(probe, number), 1)
+            self._alone[key] = self._single.run(self._row(probe, number), 1)
         return self._alone[key]
 
     def _row(self, probe: Probe, number: int) -> dict[str, Array]:
         return make_row(self._inputs, probe.sizes, probe.recipe, number)
 
     def _pool_size(self) -> int:
-        affordable = int(ALONE_BUDGET_S / max(self._runs.median_s(1), 1e-6))
+        affordable = int(ALONE_BUDGET_S / max(self._single.median_s(1), 1e-6))
         return min(max(affordable, ROWS_MIN), max(self._max_batch, ROWS_MIN))
 
 

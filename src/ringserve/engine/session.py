@@ -9,24 +9,19 @@ from pathlib import Path
 from ringserve.core.signature import Result, Signature
 from ringserve.core.tensor import ModelSpec
 from ringserve.engine.custom_ops import libraries_for
+from ringserve.engine.loading import Loading
 from ringserve.engine.mixed_plan import MixedPlan
 from ringserve.engine.model_file import ModelFile, check_unchanged, read_model_file
-from ringserve.engine.probe import ROWS_MIN, Probe, Prober
 from ringserve.engine.provider import choose, open_session, tell_of_fallback
 from ringserve.engine.reasons import mend, shorten
 from ringserve.engine.run_plan import RunPlan, make_plan
-from ringserve.engine.runs import TimedRuns
-from ringserve.engine.runtime import CPU, Runtime, Session
-from ringserve.engine.specs import read_inputs, read_outputs, why_not_batched, with_ranks
-from ringserve.errors import ModelFailed, UsageError
+from ringserve.engine.runtime import CPU, Runtime
+from ringserve.engine.specs import with_ranks
+from ringserve.engine.threads import slots_for
+from ringserve.errors import UsageError
 
 _PLANS_MAX = 256
 """Kinds of requests whose plan is remembered; one more and all are worked out anew."""
-
-SLOTS_WITHOUT_BATCHING = 2
-"""Runs at a time of a model that cannot batch: the next begins while an answer is carried away."""
-
-_NO_INPUT = "no input was found that it accepts, so it is not warmed up either"
 
 Say = Callable[[str], None]
 
@@ -41,12 +36,14 @@ class Wish:
         cache: Whether answers are remembered: False never, True also where an operator of an unknown domain
             might draw random numbers, None where all operators are known not to.
         custom_ops: Paths of libraries of custom operators, separated by commas.
+        free_batch: Whether a fixed batch of 1 is made free where that is proved to change no answer.
     """
 
     name: str = ""
     version: str = "1"
     cache: bool | None = None
     custom_ops: str = ""
+    free_batch: bool = True
 
     def remembers(self, file: ModelFile) -> bool:
         """Whether answers of this model may be remembered and shared."""
@@ -59,8 +56,9 @@ class Engine:
     Attributes:
         spec: What the model is.
         provider: What runs it, such as `cpu`.
+        rows_max: Items in one run: max-batch, or 1 where the model cannot batch or gains nothing by it.
         single_run_s: Seconds for a run of one item (median at warm-up).
-        full_batch_s: Seconds for a run at max-batch (median at warm-up).
+        full_batch_s: Seconds for a run of `rows_max` (median at warm-up).
         slowest_run_s: The longest run of the warm-up, the very first included.
         slots: Runs that may go on at a time.
     """
@@ -71,23 +69,25 @@ class Engine:
         "_session",
         "full_batch_s",
         "provider",
+        "rows_max",
         "single_run_s",
         "slots",
         "slowest_run_s",
         "spec",
     )
 
-    def __init__(self, session: Session, spec: ModelSpec, single_run_s: float, full_batch_s: float) -> None:
+    def __init__(self, loading: Loading, spec: ModelSpec, slots: int) -> None:
         """Use `Engine.load`."""
-        self._session = session
+        self._session = loading.session
         self._plans: dict[bytes, RunPlan] = {}
         self._mixed_plans: dict[bytes, MixedPlan] = {}
         self.spec = spec
         self.provider = spec.platform
-        self.single_run_s = single_run_s
-        self.full_batch_s = full_batch_s
-        self.slowest_run_s = max(single_run_s, full_batch_s)
-        self.slots = 1 if spec.batching else SLOTS_WITHOUT_BATCHING
+        self.rows_max = loading.rows_max
+        self.single_run_s = loading.single_run_s
+        self.full_batch_s = loading.full_batch_s
+        self.slowest_run_s = max(loading.runs.slowest_s, self.single_run_s, self.full_batch_s)
+        self.slots = slots
 
     @classmethod
     def load(
@@ -128,18 +128,24 @@ class Engine:
         except Exception as error:  # the border: onnxruntime's errors share no base class
             raise UsageError(f"{path} cannot be loaded: {shorten(error)}; {mend(error)}") from error
         check_unchanged(file)
-        loading = _Loading(file, session, max_batch)
-        single_run_s, full_batch_s = loading.prepare(batching)
+        loading = Loading(file, session, max_batch)
+        loading.prepare(batching)
         if not loading.has_run and choice.falls_back and used == choice.name:
             # A provider may load and then fail at every run: a device too old, too full, or taken.
-            on_cpu = _Loading(file, runtime.open(file.served, [CPU], threads), max_batch)
-            figures = on_cpu.prepare(batching)
+            on_cpu = Loading(file, runtime.open(file.served, [CPU], threads), max_batch)
+            on_cpu.prepare(batching)
             if on_cpu.has_run:
                 tell_of_fallback(choice, loading.runs.last_failure, say)
-                loading, used, (single_run_s, full_batch_s) = on_cpu, "cpu", figures
+                loading, used = on_cpu, "cpu"
+        if wish.free_batch and batching != "off":
+            providers = [CPU] if used == "cpu" else [choice.onnx, CPU]
+            freed = loading.with_free_batch(lambda copy: runtime.open(copy, providers, threads))
+            if freed is not None:
+                loading = freed
+                loading.warm_up()
         if file.unknown and wish.cache is None:
             say(f"model {file.name!r}: its answers are neither remembered nor shared, as {file.unknown}")
-        for line in loading.said:
+        for line in loading.lines():
             say(line)
         batches = loading.batches
         spec = ModelSpec(
@@ -153,9 +159,7 @@ class Engine:
             cacheable=wish.remembers(file),
             platform=used,
         )
-        engine = cls(loading.session, spec, single_run_s, full_batch_s)
-        engine.slowest_run_s = loading.runs.slowest_s
-        return engine
+        return cls(loading, spec, slots=1 if loading.rows_max > 1 else slots_for(threads, used))
 
     def run(
         self,
@@ -195,91 +199,3 @@ class Engine:
             self._mixed_plans.clear()
         plan = self._mixed_plans[signature.group] = MixedPlan(self._session, self.spec.outputs, signature)
         return plan
-
-
-class _Loading:
-    """The steps between an open session and a warm engine; `said` is what there is to tell of them."""
-
-    __slots__ = (
-        "_file",
-        "_max_batch",
-        "_probe",
-        "_prober",
-        "_told",
-        "batches",
-        "inputs",
-        "outputs",
-        "runs",
-        "said",
-        "session",
-    )
-
-    def __init__(self, file: ModelFile, session: Session, max_batch: int) -> None:
-        self._file = file
-        self._max_batch = max_batch
-        self._probe: Probe | None = None
-        self._told = False  # that no input was found
-        self.said: list[str] = []
-        self.session = session
-        self.inputs = read_inputs(session, file.name)
-        self.outputs = read_outputs(session, file.name, self.said.append)
-        self.runs = TimedRuns(session, self.outputs)
-        self.batches = False
-        self._prober = Prober(self.inputs, self.runs, max_batch, file.words, file.categories)
-
-    @property
-    def has_run(self) -> bool:
-        """Whether any input was found that the model accepts."""
-        return self._probe is not None
-
-    def prepare(self, batching: str) -> tuple[float, float]:
-        """Decide on batching and warm up; returns seconds for one item and for a full batch."""
-        self.batches = self.decide_batching(batching)
-        return self.warm_up(self._max_batch if self.batches else 1)
-
-    def decide_batching(self, batching: str) -> bool:
-        """Whether items may share runs; where that was wanted and is not so, one line tells why."""
-        why_not = why_not_batched(self.inputs)
-        wanted = batching != "off" and self._max_batch > 1
-        provable = wanted and batching == "auto" and not why_not and not self._file.random
-        self._probe = self._prober.find(ROWS_MIN if provable else 1)
-        if not wanted:
-            return False
-        if not why_not and batching == "on":
-            self.said.append(
-                f"--batching on: nothing has proved that the rows of model {self._file.name!r} do not change "
-                "each other's answers"
-            )
-            return True
-        why_not = why_not or self._find_flaw()
-        if why_not:
-            self._told = why_not == _NO_INPUT
-            self.said.append(f"model {self._file.name!r} runs item by item: {why_not}")
-        return not why_not
-
-    def _find_flaw(self) -> str:
-        if self._file.random:
-            return "it draws random numbers"
-        if self._probe is None:
-            return _NO_INPUT
-        return self._prober.find_flaw(self._probe)
-
-    def warm_up(self, max_batch: int) -> tuple[float, float]:
-        """Run at 1 and at max-batch several times.
-
-        Returns:
-            Seconds for one item and for a full batch; 0 where no input was found that the model accepts.
-        """
-        if self._probe is None:
-            if not self._told:
-                self.said.append(f"model {self._file.name!r} starts cold: {_NO_INPUT}")
-            return 0.0, 0.0
-        try:
-            single = self.runs.measure(self._prober.feed_item(self._probe), 1)
-            if max_batch == 1:
-                return single, single
-            return single, self.runs.measure(self._prober.feed(self._probe, max_batch), max_batch)
-        except ModelFailed as error:
-            # Reached with `--batching on` only: a proof would have found it.
-            self.said.append(f"model {self._file.name!r} failed at warm-up: {error.message}")
-            return self.runs.median_s(1), self.runs.slowest_s

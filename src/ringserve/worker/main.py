@@ -90,7 +90,7 @@ def _load(settings: Settings, model: Path) -> Engine:
         max_batch=settings.max_batch,
         threads=threads_for(settings.workers_here, settings.threads),
         say=_say,
-        wish=Wish(custom_ops=settings.custom_ops),
+        wish=Wish(custom_ops=settings.custom_ops, free_batch=settings.free_batch == "auto"),
     )
 
 

@@ -16,8 +16,8 @@ LABELS_MAX = 1 << 16
 _LABEL_CHARACTERS_MAX = 1000
 _VERSION_MAX = 10**18
 _SETTINGS = (
-    "max_batch", "batch_timeout_ms", "batch_policy", "batching", "provider", "max_queue", "max_wait_ms",
-    "cache_capacity", "cache_mb",
+    "max_batch", "batch_timeout_ms", "batch_policy", "batching", "free_batch", "provider", "max_queue",
+    "max_wait_ms", "cache_capacity", "cache_mb",
 )  # fmt: skip
 """The flags of a worker that a model may set for itself."""
 _OWN = ("cache", "versions", "labels")
