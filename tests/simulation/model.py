@@ -91,6 +91,7 @@ class SimEngine:
         self.spec = spec
         self.pace = pace
         self.slots = pace.slots
+        self.rows_max = spec.max_batch
         self.provider = "cpu"
         self.single_run_s = pace.seconds(1)
         self.full_batch_s = pace.seconds(spec.max_batch)
