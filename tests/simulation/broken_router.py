@@ -15,6 +15,7 @@ from ringserve.core.router import failover
 from ringserve.core.router.balance import Balance
 from ringserve.core.router.brain import Router
 from ringserve.core.router.failover import Verdict
+from ringserve.core.router.loads import Loads
 from ringserve.core.router.worker_state import WorkerState
 from tests.simulation.breaks import Break, Broken, always
 
@@ -44,27 +45,23 @@ def _loses_one_when_moving(right: Broken) -> Broken:
 
 
 def _sends_to_the_leaving(right: Broken) -> Broken:
-    def fleet_changed(self: Balance) -> list[WorkerState]:
-        foreign: list[WorkerState] = right(self)
+    def recount(self: Loads) -> None:
         for worker in self.workers:
-            worker.able = worker.link_up and not worker.hung and not worker.foreign
+            worker.able = worker.link_up and not worker.hung
         able = [worker.load for worker in self.workers if worker.able]
-        self._able_count, self._able_load = len(able), sum(able)
-        return foreign
+        self.able_count, self.able_load = len(able), sum(able)
 
-    return fleet_changed
+    return recount
 
 
 def _sends_to_the_hung(right: Broken) -> Broken:
-    def fleet_changed(self: Balance) -> list[WorkerState]:
-        foreign: list[WorkerState] = right(self)
+    def recount(self: Loads) -> None:
         for worker in self.workers:
-            worker.able = worker.link_up and not worker.going_away and not worker.foreign
+            worker.able = worker.link_up and not worker.going_away
         able = [worker.load for worker in self.workers if worker.able]
-        self._able_count, self._able_load = len(able), sum(able)
-        return foreign
+        self.able_count, self.able_load = len(able), sum(able)
 
-    return fleet_changed
+    return recount
 
 
 def _forgets_refusals(right: Broken) -> Broken:
@@ -84,7 +81,7 @@ def _forgets_where_keys_are(right: Broken) -> Broken:
 
 
 def _forgets_who_still_has(right: Broken) -> Broken:
-    return lambda self, flight: self._flights.pop(flight.key)
+    return lambda self, flight: flight.table.pop(flight.key)
 
 
 def _spills_early(right: Broken) -> Broken:
@@ -163,10 +160,10 @@ BROKEN_ROUTERS = (
     Break("swaps two answers", Router, "answered", _swaps_answers, "a wrong answer"),
     Break("loses a call when it moves some", Router, "_move", _loses_one_when_moving, "accepted !="),
     Break("never repeats for free", RetryBudget, "try_spend", always(True), "the budget gives"),
-    Break("sends to who goes away", Balance, "fleet_changed", _sends_to_the_leaving, "goes away"),
-    Break("sends to who is hung", Balance, "fleet_changed", _sends_to_the_hung, "is hung"),
+    Break("sends to who goes away", Loads, "recount", _sends_to_the_leaving, "goes away"),
+    Break("sends to who is hung", Loads, "recount", _sends_to_the_hung, "is hung"),
     Break("asks again who refused", Balance, "pass_on", _forgets_refusals, "had refused it"),
-    Break("forgets who still has a key", Balance, "_forget", _forgets_who_still_has, "left its key"),
+    Break("forgets who still has a key", Loads, "_forget", _forgets_who_still_has, "left its key"),
     Break("forgets where keys are", Balance, "choose", _forgets_where_keys_are, "left its key|miscounted"),
     Break("never spills", Balance, "_overloaded", always(False), "is overloaded"),
     Break("spills too early", Balance, "_overloaded", _spills_early, "without a reason"),

@@ -12,6 +12,7 @@ from ringserve.errors import (
     DeadlinePassed,
     Draining,
     ModelFailed,
+    ModelGone,
     NoWorker,
     PoisonSuspected,
     QueueFull,
@@ -19,6 +20,7 @@ from ringserve.errors import (
     TimeTooShort,
     WaitTooLong,
 )
+from tests.simulation.meant import best, has
 from tests.simulation.model import Kind, right_answer
 from tests.simulation.watch import Watcher, demand
 
@@ -72,20 +74,23 @@ class RightAnswer(Watcher):
 
     def __init__(self, world: World) -> None:
         super().__init__(world)
-        self.served: dict[GatewayProcess, str] = {}
+        self.served: dict[GatewayProcess, object] = {}
 
     def submitted(self, gateway: GatewayProcess, caller: Caller) -> None:
-        spec = gateway.router.spec
-        if spec is not None:
-            caller.models.add(spec.digest)
+        self._note(gateway, caller)
 
     def after_gateway(self, gateway: GatewayProcess) -> None:
-        spec = gateway.router.spec
-        if spec is not None and self.served.get(gateway) != spec.digest:
-            self.served[gateway] = spec.digest
+        generation = gateway.router.models.generation
+        if self.served.get(gateway) is not generation:
+            self.served[gateway] = generation
             for caller in self.world.callers.pending:
                 if caller.gateway is gateway:
-                    caller.models.add(spec.digest)
+                    self._note(gateway, caller)
+
+    def _note(self, gateway: GatewayProcess, caller: Caller) -> None:
+        """Keep what may be meant by the request now."""
+        meant = best(gateway.router.workers, caller.signature.model, caller.signature.version)
+        caller.models |= {digest for _name, _version, digest in meant}
 
     def ended(self, caller: Caller, outcome: Result | ServeError, node_id: str, cached: bool) -> None:
         if isinstance(outcome, Result):
@@ -107,7 +112,7 @@ class FailureHasReason(Watcher):
     def refused(self, gateway: GatewayProcess, index: int, call: Call | None, error: ServeError) -> None:
         if isinstance(error, QueueFull | WaitTooLong):
             self.full_at[gateway, index] = gateway.now
-        if call is not None:
+        if call is not None and not isinstance(error, ModelGone):
             self.refusals.setdefault(call, []).append(error)
             self.refusers.setdefault(call, []).append((index, gateway.router.workers[index].incarnation))
 
@@ -157,9 +162,12 @@ class FailureHasReason(Watcher):
         gateway, refusers = caller.gateway, self.refusers.get(caller, [])
         if len(caller.tried) >= MOVES_MAX:
             return
+        meant = best(gateway.router.workers, caller.signature.model, caller.signature.version)
         for worker in gateway.router.workers:
             could = (
                 worker.able
+                and len(meant) == 1
+                and has(worker, *meant)
                 and worker.breaker.state_at(gateway.now) is BreakerState.CLOSED
                 and worker.has_credit_for(caller)
                 and (worker.index, worker.incarnation) not in refusers

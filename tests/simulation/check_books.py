@@ -4,6 +4,7 @@ from __future__ import annotations
 
 from typing import TYPE_CHECKING
 
+from tests.simulation.meant import sent_for
 from tests.simulation.watch import Watcher, demand
 
 if TYPE_CHECKING:
@@ -26,13 +27,13 @@ class BooksBalance(Watcher):
         router = gateway.router
         for worker in router.workers:
             calls = worker.in_flight.values()
-            rows = {call.key: call.signature.rows for call in calls}
+            rows = {(sent_for(worker, call), call.key): call.signature.rows for call in calls}
             demand(worker.items == sum(rows.values()), "a worker's items are miscounted")
             demand(worker.items_out == sum(call.signature.rows for call in calls), "rows out are miscounted")
             demand(worker.bytes_out == sum(len(call.payload) for call in calls), "bytes out are miscounted")
             demand(worker.load == max(worker.items, worker.depth), "a load is miscounted")
         able = [worker.load for worker in router.workers if worker.able]
-        demand(router.balance._able_load == sum(able), "the sum of loads is miscounted")
+        demand(router.loads.able_load == sum(able), "the sum of loads is miscounted")
 
     def after_worker(self, worker: WorkerProcess) -> None:
         node = worker.shell.node
@@ -59,7 +60,7 @@ class EmptyWhenQuiet(Watcher):
     def _router_is_empty(self, gateway: GatewayProcess) -> None:
         router = gateway.router
         demand(router.pending == 0, f"{router.pending} calls are left in a router")
-        demand(router.balance.flights() == 0, "keys in flight are left in a router")
+        demand(router.models.flights() == 0, "keys in flight are left in a router")
         for worker in router.workers:
             left = (worker.items, worker.items_out, worker.bytes_out, worker.depth, worker.breaker.permits)
             demand(left == (0, 0, 0, 0, 0), f"a router keeps {left} for worker {worker.index + 1}")

@@ -10,6 +10,7 @@ from ringserve.core.ring import Ring
 from ringserve.core.router.worker_state import WorkerState
 from ringserve.errors import QueueFull, ServeError, WaitTooLong
 from tests.simulation.check_answers import FULL_FOR_S
+from tests.simulation.meant import best, has, is_with, sent_for
 from tests.simulation.watch import Watcher, demand
 
 if TYPE_CHECKING:
@@ -24,13 +25,15 @@ class OnlyToTheAble(Watcher):
     """Nothing goes to an OPEN breaker, a link that is down, a worker that leaves, hangs or is foreign."""
 
     def sent(self, gateway: GatewayProcess, index: int, call: Call) -> None:
-        worker, spec = gateway.router.workers[index], gateway.router.spec
+        worker = gateway.router.workers[index]
         demand(worker.breaker.state_at(gateway.now) is not BreakerState.OPEN, "sent to an open breaker")
         demand(worker.link_up, "sent to a worker without a link")
         demand(not worker.going_away, "sent to a worker that goes away")
         demand(not worker.hung, "sent to a worker that is hung")
-        foreign = spec is None or worker.spec is None or worker.spec.digest != spec.digest
-        demand(not foreign, "sent to a worker with another model")
+        instance = sent_for(worker, call)
+        demand(instance is not None, "sent to a worker that has not the model")
+        meant = best(gateway.router.workers, call.signature.model, call.signature.version)
+        demand(instance in meant, "sent to a worker with another model")
 
 
 class FollowsItsKey(Watcher):
@@ -40,17 +43,15 @@ class FollowsItsKey(Watcher):
         if call.tried:
             return
         waits = len(gateway.router._parked) < gateway.router.settings.parked_max
-        where = [
-            worker
-            for worker in gateway.router.workers
-            if any(other.key == call.key and other is not call for other in worker.in_flight.values())
-        ]
+        instance = sent_for(gateway.router.workers[index], call)
+        where = [worker for worker in gateway.router.workers if is_with(worker, call, instance)]
         # A key is on several workers only after calls of it were moved; then the latest counts.
         if len(where) == 1 and where[0].index != index:
             for worker in where:
                 breaker = worker.breaker
                 follows = (
                     worker.able
+                    and has(worker, instance)
                     and breaker.state_at(gateway.now) is not BreakerState.OPEN
                     and (waits or breaker.may_acquire(gateway.now))
                     and worker.has_credit_for(call)
@@ -77,8 +78,8 @@ class NoNeedlessMove(Watcher):
 
     def sent(self, gateway: GatewayProcess, index: int, call: Call) -> None:
         workers = gateway.router.workers
-        here = workers[index].in_flight.values()
-        if any(other.key == call.key and other is not call for other in here):
+        instance = sent_for(workers[index], call)
+        if is_with(workers[index], call, instance):
             return
         # Who failed it may be asked again when nobody else is left; who refused it, never.
         again = index in call.tried
@@ -90,11 +91,14 @@ class NoNeedlessMove(Watcher):
             worker = workers[first]
             reason = (
                 not worker.able
+                or not has(worker, instance)
                 or first in passed_by
                 or (first, worker.incarnation) in refusers
                 or not worker.has_credit_for(call)
                 or not worker.breaker.may_acquire(gateway.now)
-                or self._overloaded(worker, workers, call.signature.rows)
+                or self._overloaded(
+                    worker, [one for one in workers if has(one, instance)], call.signature.rows
+                )
                 or gateway.now - self.full_at.get((gateway, first), -1.0) <= FULL_FOR_S
             )
             demand(reason, f"passed by worker {first + 1} without a reason")
@@ -118,11 +122,10 @@ class LoadIsBounded(Watcher):
         before = worker.load - rows
         if before < self.floor or call.tried:
             return
-        if any(
-            other.key == call.key and other is not call for one in workers for other in one.in_flight.values()
-        ):
+        instance = sent_for(worker, call)
+        if any(is_with(one, call, instance) for one in workers):
             return
-        able = [one for one in workers if one.able]
+        able = [one for one in workers if one.able and has(one, instance)]
         mean = (sum(one.load for one in able) - rows) / len(able)
         if before > FACTOR * mean:
             for other in able:

@@ -12,7 +12,7 @@ from ringserve.core.single_flight import Flight
 from ringserve.core.tensor import ModelSpec
 from ringserve.errors import ModelFailed
 from ringserve.gateway.shell import GatewayShell
-from ringserve.net.link_client import keep_link
+from ringserve.net.link_keeper import keep_link
 from ringserve.net.process import drain
 from ringserve.settings import Settings
 from ringserve.worker.shell import WorkerShell

@@ -33,7 +33,8 @@ class Call:
         model_number: In a router: the worker's number for the model that is asked for.
         permit: In a router: what that worker's breaker gave it.
         tried: In a router: indexes of the workers it was with before.
-        refusals: In a router: (worker, incarnation, error) of those that refused it; none is asked twice.
+        refusals: In a router: (worker, incarnation, error) of those that refused it; none is asked twice. A
+            model that was gone counts against no worker: -1.
         suspects: In a router: (worker, incarnation) pairs that may have died with it in flight.
     """
 

@@ -10,7 +10,7 @@ from typing import TYPE_CHECKING
 from ringserve.gateway.shell import GatewayShell
 from ringserve.net.grpc_door import open_grpc
 from ringserve.net.guard import warn_if_open
-from ringserve.net.link_client import keep_link
+from ringserve.net.link_keeper import keep_link
 from ringserve.net.listening import bind, inherited, url_of
 from ringserve.net.process import drain, keep_house, run_process, stop_event, tune_collector
 from ringserve.observe.beat import Beat

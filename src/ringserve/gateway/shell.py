@@ -7,9 +7,9 @@ import logging
 from time import monotonic
 from typing import TYPE_CHECKING
 
+from ringserve.core.asked_model import find_offer
 from ringserve.core.router.brain import Router
 from ringserve.core.router.settings import RouterSettings
-from ringserve.core.router.worker_state import Offer
 from ringserve.errors import Draining, MethodNotAllowed, NoWorker
 from ringserve.net.listener import Listener
 from ringserve.net.pages import describe_model
@@ -17,7 +17,6 @@ from ringserve.net.timer import Timer
 from ringserve.observe.catalogue.gateway import GATEWAY
 from ringserve.observe.catalogue.metric import Snapshot
 from ringserve.observe.catalogue.server import SERVER
-from ringserve.wire.asked_model import check_model
 from ringserve.wire.infer_json import InferCodec
 from ringserve.wire.oip_pages import ModelStatistics
 
@@ -25,7 +24,7 @@ if TYPE_CHECKING:
     from collections.abc import Sequence
 
     from ringserve.core.call import Call
-    from ringserve.core.router.worker_state import Unready
+    from ringserve.core.router.worker_state import Offer, Unready
     from ringserve.core.tensor import ModelSpec
     from ringserve.net.backend import Page
     from ringserve.net.link_client import LinkClient
@@ -33,6 +32,8 @@ if TYPE_CHECKING:
     from ringserve.settings import Settings
 
 log = logging.getLogger(__name__)
+CODECS_MAX = 1024
+"""Codecs kept, and what they were asked by."""
 
 
 class GatewayShell:
@@ -56,7 +57,9 @@ class GatewayShell:
         )
         self.links: dict[int, LinkClient] = {}
         self.listener = Listener(settings, self)
-        self._codecs: dict[str, InferCodec] = {}
+        self._codecs: dict[int, InferCodec] = {}
+        self._found: dict[tuple[str, str], InferCodec] = {}
+        self._generation: object = None
         self._draining = False
         self._loop = asyncio.get_running_loop()
         self._timer = Timer(self.router.tick, self.router.next_wake, settings.hang_timeout_s / 8)
@@ -71,12 +74,11 @@ class GatewayShell:
 
     def offers(self) -> Sequence[Offer]:
         """The model that most workers have."""
-        spec = self.router.spec
-        return () if spec is None else (Offer(0, spec, default=True),)
+        return self.router.models.offers()
 
     def unready(self) -> Sequence[Unready]:
-        """What workers know of and do not serve."""
-        return ()
+        """What workers know of and nobody serves."""
+        return self.router.models.unready()
 
     async def control(self, action: str, name: str) -> None:  # noqa: ARG002 - the same for all
         """Not taken yet."""
@@ -88,13 +90,12 @@ class GatewayShell:
         return ModelStatistics(counted.answered, counted.latency.sum, counted.failed)
 
     def codec(self, model: str = "", version: str = "") -> InferCodec:
-        """The codec of the model the fleet serves."""
-        spec = self.router.spec
-        if spec is None:
-            raise NoWorker(f"no worker is connected ({len(self.router.workers)} configured)", 1.0)
-        check_model(spec, model or spec.name, version)
-        codec = self._codecs.get(spec.digest)
-        return codec if codec is not None else self._new_codec(spec)
+        """The codec of a model that the fleet serves."""
+        models = self.router.models
+        if self._generation is not models.generation:
+            self._found.clear()
+            self._generation = models.generation
+        return self._found.get((model, version)) or self._find_codec(model, version)
 
     def submit(self, call: Call, now: float) -> None:
         """Hand a call to the router."""
@@ -177,11 +178,24 @@ class GatewayShell:
             Draining("the gateway stops and could not finish this request", 1.0), monotonic()
         )
 
-    def _new_codec(self, spec: ModelSpec) -> InferCodec:
-        if len(self._codecs) > len(self.router.workers):
-            self._codecs.clear()
-        codec = self._codecs[spec.digest] = InferCodec(spec)
+    def _find_codec(self, model: str, version: str) -> InferCodec:
+        models = self.router.models
+        offers = models.offers()
+        if not offers and not self.workers_up():
+            raise NoWorker(f"no worker is connected ({len(self.router.workers)} configured)", 1.0)
+        spec = find_offer(model, version, offers, models.unready()).spec
+        codec = self._codecs.get(id(spec))
+        if codec is None or codec.spec is not spec:
+            if len(self._codecs) >= CODECS_MAX:
+                self._codecs.clear()
+            codec = self._codecs[id(spec)] = InferCodec(spec)
+        if len(self._found) < CODECS_MAX:
+            self._found[model, version] = codec
         return codec
+
+    def _only_spec(self) -> ModelSpec | None:
+        offers = self.offers()
+        return offers[0].spec if offers else None
 
     # Pages
 
@@ -222,4 +236,4 @@ class GatewayShell:
         return (200 if healthy else 503), page
 
     def _model(self) -> tuple[int, dict[str, object]]:
-        return describe_model(self.router.spec)
+        return describe_model(self._only_spec())

@@ -6,7 +6,7 @@ from ringserve.core.breaker import BreakerState
 from ringserve.core.call import Call
 from ringserve.core.router.brain import Router
 from ringserve.core.router.settings import RouterSettings
-from ringserve.core.router.worker_state import Hello, Offer, WorkerState
+from ringserve.core.router.worker_state import Hello, KeyFlight, Offer, WorkerState
 from ringserve.core.signature import Result, ResultLayout, Signature, TensorLayout
 from ringserve.core.tensor import DType, ModelSpec, TensorSpec
 from ringserve.errors import ServeError
@@ -15,9 +15,18 @@ SHAPE = (TensorSpec("x", DType.FP32, (None, 1)),)
 RESULT = Result(ResultLayout((TensorLayout("y", DType.FP32, (1, 1)),)), b"1234")
 
 
-def spec(digest: str = "model", max_batch: int = 8) -> ModelSpec:
+def spec(digest: str = "model", max_batch: int = 8, name: str = "toy", version: str = "1") -> ModelSpec:
     """Describe a model of this digest."""
-    return ModelSpec("toy", "1", digest, SHAPE, SHAPE, True, max_batch, True, "CPU")
+    return ModelSpec(name, version, digest, SHAPE, SHAPE, True, max_batch, True, "CPU")
+
+
+def offers(*models: ModelSpec, first: int = 1) -> tuple[Offer, ...]:
+    """Offer these models, numbered from `first`; the last of each name is the default."""
+    last = {model.name: model for model in models}
+    return tuple(
+        Offer(number, model, default=last[model.name] is model)
+        for number, model in enumerate(models, start=first)
+    )
 
 
 def hello(
@@ -26,17 +35,26 @@ def hello(
     credit_items: int = 1000,
     credit_bytes: int = 1 << 20,
     run_timeout_s: float = 0.0,
+    models: tuple[ModelSpec, ...] | None = None,
 ) -> Hello:
-    """Greet as a worker that grants plenty."""
-    offers = (Offer(1, model or spec(), default=True),)
-    return Hello("name", incarnation, offers, credit_items, credit_bytes, run_timeout_s)
+    """Greet as a worker that grants plenty; with one model, or these."""
+    offered = offers(*((model or spec(),) if models is None else models))
+    return Hello("name", incarnation, offered, credit_items, credit_bytes, run_timeout_s)
+
+
+def key_flight_of(call: Call) -> KeyFlight:
+    """The calls of the same key and model that are with the same worker."""
+    assert call.key_flight is not None
+    return call.key_flight
 
 
 class Caller(Call):
     """Keeps every outcome, so that a second one is seen."""
 
-    def __init__(self, number: int, rows: int, now: float, timeout_s: float) -> None:
-        signature = Signature("toy", "1", (TensorLayout("x", DType.FP32, (rows, 1)),))
+    def __init__(
+        self, number: int, rows: int, now: float, timeout_s: float, model: str = "toy", version: str = "1"
+    ) -> None:
+        signature = Signature(model, version, (TensorLayout("x", DType.FP32, (rows, 1)),))
         payload = number.to_bytes(4, "little") * rows
         super().__init__(signature.digest(payload), signature, payload, now, now + timeout_s)
         self.answers: list[Result] = []
@@ -111,16 +129,24 @@ class Rig:
         """The state of a worker's breaker."""
         return self.worker(index).breaker.state_at(self.now)
 
-    def caller(self, home: int | None = None, rows: int = 1, timeout_s: float = 1000.0) -> Caller:
-        """Make a request of a new key, at home on the given worker."""
+    def caller(
+        self,
+        home: int | None = None,
+        rows: int = 1,
+        timeout_s: float = 1000.0,
+        model: str = "toy",
+        version: str = "1",
+    ) -> Caller:
+        """Make a request of a new key, at home on the given worker of the ring of all."""
         while True:
-            caller = Caller(next(self._numbers), rows, self.now, timeout_s)
-            if home is None or self.router.balance.ring.owner(caller.key) == home:
+            caller = Caller(next(self._numbers), rows, self.now, timeout_s, model, version)
+            if home is None or self.router.models.ring.owner(caller.key) == home:
                 return caller
 
     def same(self, caller: Caller) -> Caller:
         """Make another request of the same key."""
-        return Caller(int.from_bytes(caller.payload[:4], "little"), caller.signature.rows, self.now, 1000.0)
+        number, signature = int.from_bytes(caller.payload[:4], "little"), caller.signature
+        return Caller(number, signature.rows, self.now, 1000.0, signature.model, signature.version)
 
     def submit(self, caller: Caller) -> Caller:
         """Let the request arrive."""
@@ -128,9 +154,21 @@ class Rig:
         self.check()
         return caller
 
-    def submit_new(self, home: int | None = None, rows: int = 1, timeout_s: float = 1000.0) -> Caller:
+    def submit_new(
+        self,
+        home: int | None = None,
+        rows: int = 1,
+        timeout_s: float = 1000.0,
+        model: str = "toy",
+        version: str = "1",
+    ) -> Caller:
         """Let a request of a new key arrive."""
-        return self.submit(self.caller(home, rows, timeout_s))
+        return self.submit(self.caller(home, rows, timeout_s, model, version))
+
+    def has_now(self, index: int, *models: ModelSpec, first: int = 1) -> None:
+        """Let a worker say that it has these models, numbered from `first`."""
+        self.router.models_changed(index, offers(*models, first=first), (), self.now)
+        self.check()
 
     def finish(self, caller: Caller) -> None:
         """Let the worker that has it answer."""
@@ -174,12 +212,13 @@ class Rig:
         router = self.router
         assert router.accepted == router.finished + router.pending
         able = [worker for worker in router.workers if worker.able]
-        assert router.balance._able_count == len(able)
-        assert router.balance._able_load == sum(worker.load for worker in able)
+        assert router.loads.able_count == len(able)
+        assert router.loads.able_load == sum(worker.load for worker in able)
         for worker in router.workers:
             calls = list(worker.in_flight.values())
             assert worker.items_out == sum(call.signature.rows for call in calls)
             assert worker.bytes_out == sum(len(call.payload) for call in calls)
-            assert worker.items == sum({call.key: call.signature.rows for call in calls}.values())
+            keys = {(id(key_flight_of(call).table), call.key): call.signature.rows for call in calls}
+            assert worker.items == sum(keys.values())
             assert worker.load == max(worker.items, worker.depth)
             assert worker.breaker.permits == len(calls)

@@ -24,7 +24,7 @@ def test_above_the_floor_and_the_factor_a_new_key_spills_to_the_next_on_the_ring
     for _ in range(8):
         rig.submit_new(home=1)
     spilled = rig.caller(home=1)
-    order = list(rig.router.balance.ring.preference(spilled.key))
+    order = list(rig.router.models.ring.preference(spilled.key))
     assert rig.submit(spilled).worker == order[1]
     assert rig.worker(1).spilled == 1
 
@@ -75,7 +75,7 @@ def test_calls_of_one_key_count_once_toward_the_load(rig: Rig) -> None:
         assert rig.worker(0).load == 3
         rig.finish(caller)
     assert rig.worker(0).load == 0
-    assert rig.router.balance.flights() == 0
+    assert rig.router.models.flights() == 0
 
 
 def test_everybody_overloaded_is_better_than_nobody() -> None:

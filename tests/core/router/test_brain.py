@@ -323,7 +323,9 @@ def test_a_worker_with_another_model_gets_no_requests(rig: Rig) -> None:
     rig.lose(2)
     rig.up(2, hello(model=spec("other")))
     assert rig.submit_new(home=2).worker != 2
-    assert rig.ports.said[-1] == "worker 10.0.0.2:8001 has another model than most: it gets no requests"
+    assert rig.ports.said[-1] == (
+        "worker 10.0.0.2:8001 has another file of model toy version 1 than most: it gets no requests for it"
+    )
 
 
 def test_numbers_on_the_link_wrap_around_and_are_never_0(rig: Rig) -> None:

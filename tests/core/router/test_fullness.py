@@ -2,9 +2,9 @@
 
 import pytest
 
-from ringserve.core.router.fullness import FALL, KEYS_MAX, WINDOW_S, Fullness
+from ringserve.core.router.fullness import KEYS_MAX, WINDOW_S, Fullness
 from ringserve.errors import Draining, QueueFull, ServeError, TimeTooShort, WaitTooLong
-from tests.core.router.rig import Caller, Rig
+from tests.core.router.rig import Caller, Rig, hello, spec
 
 FULL = WaitTooLong("the wait would be about 3000 ms, it may wait 2000 ms", 1.0)
 
@@ -48,7 +48,7 @@ def test_after_the_window_a_worker_is_asked_again() -> None:
     assert rig.submit_new(home=1).worker == 1
 
 
-@pytest.mark.parametrize(("depth", "refused"), [(int(100 * FALL), True), (int(100 * FALL) - 1, False)])
+@pytest.mark.parametrize(("depth", "refused"), [(88, True), (87, False)])
 def test_a_worker_whose_queue_became_shorter_is_asked_again(depth: int, refused: bool) -> None:
     rig = Rig(workers=1)
     full_house(rig)
@@ -99,11 +99,19 @@ def test_a_queue_without_room_for_many_rows_may_have_some_for_few() -> None:
     assert rig.submit_new(rows=29).worker == 0
 
 
+def test_another_model_of_the_same_worker_may_have_room() -> None:
+    rig = Rig(workers=1, up=False)
+    rig.up(0, hello(models=(spec(), spec(name="other"))))
+    rig.refuse(rig.submit_new(), FULL)
+    assert rig.submit_new().error is FULL
+    assert rig.submit_new(model="other").worker == 0
+
+
 def test_the_keys_that_are_kept_are_bounded() -> None:
     fullness = Fullness()
     for number in range(5 * KEYS_MAX):
         if number % 1000 == 0:
-            fullness.refused(1, 10, FULL, 0.0)
+            fullness.refused(Caller(1, 1, 0.0, 1.0).signature, 10, FULL, 0.0)
         fullness.answered(number.to_bytes(16, "little"))
     assert len(fullness._answered) == KEYS_MAX
     assert fullness._known is not None

@@ -4,7 +4,7 @@ import pytest
 
 from ringserve.core.breaker import BreakerState
 from ringserve.core.router.settings import RouterSettings
-from ringserve.errors import Draining, PoisonSuspected, QueueFull
+from ringserve.errors import Draining, PoisonSuspected, QueueFull, TimeTooShort
 from tests.core.router.rig import Rig, hello
 
 
@@ -20,7 +20,7 @@ def test_a_call_that_waited_for_a_trial_is_not_sent_again_to_a_worker_that_refus
     refused = rig.submit_new(home=0)
     half_open(rig, 1)
     trial = rig.submit_new(home=1)
-    full = QueueFull("full", 1.0)
+    full = TimeTooShort("it would wait too long for this one", 1.0)
     rig.refuse(refused, full)
     assert refused.errors == [], "it waits for the trial"
     rig.lose(1)
@@ -63,7 +63,7 @@ def test_a_key_that_comes_back_to_a_worker_counts_once_there() -> None:
     rig = Rig(workers=2)
     first = rig.submit_new(home=0)
     second = rig.submit(rig.same(first))
-    rig.refuse(second, QueueFull("full", 1.0))
+    rig.refuse(second, TimeTooShort("it would wait too long for this one", 1.0))
     third = rig.submit(rig.same(first))
     assert (first.worker, second.worker, third.worker) == (0, 1, 1)
     rig.lose(1)

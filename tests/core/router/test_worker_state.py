@@ -12,9 +12,8 @@ def worker() -> WorkerState:
     return WorkerState(0, "w0", Breaker(5, 2, 30.0))
 
 
-def test_before_a_greeting_there_is_no_credit_and_no_model(worker: WorkerState) -> None:
+def test_before_a_greeting_there_is_no_credit(worker: WorkerState) -> None:
     assert not worker.has_credit_for(Caller(1, 1, 0.0, 1.0))
-    assert worker.spec is None
 
 
 def test_credit_is_kept_in_items_and_in_bytes(worker: WorkerState) -> None:

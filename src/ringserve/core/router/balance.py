@@ -1,14 +1,12 @@
-"""Which worker a request goes to, and the books of what is where.
+"""Which worker a request for one model goes to, and which keys of that model are where.
 
 A key in flight is followed to its worker; any other key goes home (its owner on the ring) unless the home is
 not able, out of credit, refused by its breaker or overloaded: then it goes to the first in ring order that is
 none of these, and to an overloaded one rather than to none.
 
 Bounded load is that of Mirrokni, Thorup and Zadimoghaddam, "Consistent Hashing with Bounded Loads" (2017),
-with a floor below which nothing is spilled, so that a light load keeps perfect affinity. A worker's load is
-the items under distinct keys that this gateway has in flight there, or the queue depth it last reported where
-that is more. The sum over able workers is kept up to date, so that a choice costs the same for three workers
-as for a thousand.
+with a floor below which nothing is spilled, so that a light load keeps perfect affinity. Loads are those of
+`loads`: of all a worker's models together. Compared are the workers that carry this one.
 """
 
 from __future__ import annotations
@@ -17,15 +15,16 @@ import enum
 from typing import TYPE_CHECKING
 
 from ringserve.core.breaker import BreakerState
-from ringserve.core.ring import Ring
-from ringserve.core.router.fleet_model import served_model
+from ringserve.core.router.fleet import no_worker
 from ringserve.core.router.worker_state import KeyFlight, WorkerState
-from ringserve.errors import QueueFull
+from ringserve.errors import Draining, ModelGone, QueueFull
 
 if TYPE_CHECKING:
-    from collections.abc import Sequence
+    from collections.abc import Callable, Sequence
 
     from ringserve.core.call import Call
+    from ringserve.core.ring import Ring
+    from ringserve.core.router.loads import Loads
     from ringserve.core.tensor import ModelSpec
     from ringserve.errors import ServeError
 
@@ -46,20 +45,68 @@ class Nowhere(enum.Enum):
 
 
 class Balance:
-    """Chooses workers and keeps their load."""
+    """Chooses workers for the requests for one model.
 
-    __slots__ = ("_able_count", "_able_load", "_flights", "_floor", "_owner", "ring", "spec", "workers")
+    Attributes:
+        spec: The model.
+        workers: Those that have it, and those of which nobody knows yet: the members of its ring, in order.
+    """
 
-    def __init__(self, workers: Sequence[WorkerState], virtual_nodes: int) -> None:
-        """Begin with nothing in flight and nobody able."""
-        self.workers = workers
-        self.ring = Ring([worker.address for worker in workers], virtual_nodes)
-        self.spec: ModelSpec | None = None
-        self._owner = self.ring.owner
+    __slots__ = (
+        "_everyone",
+        "_flights",
+        "_floor",
+        "_loads",
+        "_new_ring",
+        "_numbers",
+        "_owner",
+        "_reload",
+        "_ring",
+        "spec",
+        "workers",
+    )
+
+    def __init__(self, spec: ModelSpec, loads: Loads) -> None:
+        """Begin with nothing in flight; `place` says on whom."""
+        self.spec = spec
+        self.workers: Sequence[WorkerState] = ()
+        self._loads = loads
+        self._reload = loads.reload
+        self._numbers: list[int] = []
         self._flights: dict[bytes, KeyFlight] = {}
-        self._floor = LOAD_FLOOR
-        self._able_count = 0
-        self._able_load = 0
+        self._floor = max(LOAD_FLOOR, spec.max_batch)
+        self._everyone = False
+
+    def place(self, workers: Sequence[WorkerState], numbers: list[int], new_ring: Callable[[], Ring]) -> None:
+        """Say who has the model.
+
+        Args:
+            workers: As the attribute of that name.
+            numbers: By index of the worker, what each calls the model; 0 where it has it not.
+            new_ring: Makes the ring of these workers, when the first request needs it.
+        """
+        self.workers = workers
+        self._numbers = numbers
+        self._new_ring = new_ring
+        self._ring: Ring | None = None
+        self._owner = self._first_owner
+
+    def recount(self) -> None:
+        """Work out again whether the fleet's able workers all have the model."""
+        self._everyone = sum(worker.able for worker in self.workers) == self._loads.able_count
+
+    @property
+    def ring(self) -> Ring:
+        """The ring of `workers`."""
+        if self._ring is None:
+            self._ring = self._new_ring()
+            self._owner = self._ring.owner
+        return self._ring
+
+    @property
+    def able(self) -> int:
+        """How many workers may be sent its requests, their breakers left aside."""
+        return sum(worker.able for worker in self.workers)
 
     def choose(self, call: Call, now: float) -> WorkerState | Nowhere:
         """Find the worker for a call and acquire its breaker's permit, left in `call.permit`.
@@ -87,15 +134,16 @@ class Balance:
     def book(self, worker: WorkerState, call: Call) -> None:
         """Note that the call is with the worker now."""
         call.worker = worker.index
-        call.model_number = worker.offers[0].number
+        call.model_number = self._numbers[worker.index]
         rows = call.signature.rows
-        older = self._flights.get(call.key)
+        key, flights = call.key, self._flights
+        older = flights.get(key)
         flight = older if older is None or older.worker is worker else older.at(worker)
         if flight is None:
             older = None if older is None else older.living()
-            flight = self._flights[call.key] = KeyFlight(call.key, worker, rows, older)
+            flight = flights[key] = KeyFlight(key, flights, worker, rows, older)
             worker.items += rows
-            self.reload(worker)
+            self._reload(worker)
         flight.calls += 1
         call.key_flight = flight
         worker.in_flight[call.id] = call
@@ -103,49 +151,9 @@ class Balance:
         worker.bytes_out += len(call.payload)
         worker.requests += 1
 
-    def unbook(self, worker: WorkerState, call: Call) -> None:
-        """Note that the call, already out of `in_flight`, left the worker."""
-        call.worker = -1
-        worker.items_out -= call.signature.rows
-        worker.bytes_out -= len(call.payload)
-        flight = call.key_flight
-        call.key_flight = None
-        if flight is None:
-            return
-        flight.calls -= 1
-        if flight.calls == 0:
-            worker.items -= flight.rows
-            self.reload(worker)
-            if self._flights.get(flight.key) is flight:
-                if flight.older is None:
-                    del self._flights[flight.key]
-                else:
-                    self._forget(flight)
-
-    def reload(self, worker: WorkerState) -> None:
-        """Work out a worker's load again after its items or its reported depth changed."""
-        load = worker.items if worker.items > worker.depth else worker.depth  # noqa: FURB136 - half the cost of max
-        if worker.able:
-            self._able_load += load - worker.load
-        worker.load = load
-
-    def fleet_changed(self) -> list[WorkerState]:
-        """Work out again who is able and which model the fleet serves; returns newly foreign workers."""
-        spec = served_model(self.workers, self.spec)
-        self.spec = spec if spec is not None else self.spec
-        foreign = []
-        for worker in self.workers:
-            own = worker.spec
-            other = own is not None and spec is not None and own.digest != spec.digest
-            if other and not worker.foreign:
-                foreign.append(worker)
-            worker.foreign = other
-            worker.able = own is not None and not (worker.going_away or worker.hung or other)
-        able = [worker for worker in self.workers if worker.able]
-        self._able_count = len(able)
-        self._able_load = sum(worker.load for worker in able)
-        self._floor = max(LOAD_FLOOR, self.spec.max_batch if self.spec is not None else 0)
-        return foreign
+    def holders(self) -> list[WorkerState]:
+        """The workers that have the model, and a link or not."""
+        return [worker for worker in self.workers if self._numbers[worker.index]]
 
     def flights(self) -> int:
         """How many keys are in flight, for checks and metrics."""
@@ -171,7 +179,15 @@ class Balance:
         better = isinstance(other, WorkerState) or other is Nowhere.TRIAL or place is Nowhere.DOWN
         return other if better else place
 
-    def why_full(self, call: Call, now: float) -> ServeError:
+    def why_nowhere(self, call: Call, place: Nowhere, now: float) -> ServeError:
+        """The answer to a call that goes to no worker, and waits for none."""
+        if call.refusals and not isinstance(refusal := call.refusals[-1][2], Draining | ModelGone):
+            return refusal
+        if place is Nowhere.FULL:
+            return self._why_full(call, now)
+        return no_worker(self.workers, len(self._loads.workers), self.spec.name, now)
+
+    def _why_full(self, call: Call, now: float) -> ServeError:
         """Say why a call found no room, in the words of a worker that refused a moment ago, if one did."""
         home = self.workers[self._owner(call.key)]
         home.fullness.turned_away += 1
@@ -205,13 +221,15 @@ class Balance:
             return Nowhere.FULL
         return Nowhere.DOWN
 
-    def _forget(self, flight: KeyFlight) -> None:
-        """Take a key out of the table, or put in its place the worker that still has it."""
-        older = flight.living()
-        if older is None:
-            del self._flights[flight.key]
-        else:
-            self._flights[flight.key] = older
-
     def _overloaded(self, worker: WorkerState) -> bool:
-        return worker.load >= self._floor and worker.load * self._able_count > LOAD_FACTOR * self._able_load
+        if worker.load < self._floor:
+            return False
+        loads = self._loads
+        if self._everyone:
+            return worker.load * loads.able_count > LOAD_FACTOR * loads.able_load
+        able = [other.load for other in self.workers if other.able]
+        return worker.load * len(able) > LOAD_FACTOR * sum(able)
+
+    def _first_owner(self, key: bytes) -> int:
+        """Make the ring for the first request."""
+        return self.ring.owner(key)

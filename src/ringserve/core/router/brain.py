@@ -10,7 +10,7 @@ those places or out::
                                          ├─ link lost, hung ─▶ judge ───▶ route, held, fail
                                          └─ deadline, cancel ──────────▶ fail, gone
 
-Which worker is chosen, and why, stands in `balance`.
+Which model a request means stands in `models`, which worker is chosen, and why, in `balance`.
 
 The router has no clock: every method takes `now`. `tick` is to be called at `next_wake`. Nothing here
 blocks, and effects go through the injected `Ports`. `accepted == finished + pending` at every moment.
@@ -22,18 +22,19 @@ from __future__ import annotations
 
 from typing import TYPE_CHECKING
 
-from ringserve.core.breaker import Breaker
 from ringserve.core.deadlines import DeadlineSweep
 from ringserve.core.failures import Failures
 from ringserve.core.histogram import LATENCY_BOUNDS_S, Histogram
 from ringserve.core.retry_budget import RetryBudget
 from ringserve.core.router import failover
-from ringserve.core.router.balance import Balance, Nowhere
+from ringserve.core.router.balance import Nowhere
 from ringserve.core.router.failover import Verdict
-from ringserve.core.router.fleet_model import describe_namesakes, namesakes, no_worker
+from ringserve.core.router.fleet import describe_namesakes, namesakes
+from ringserve.core.router.loads import Loads
+from ringserve.core.router.models import Models
 from ringserve.core.router.statistics import RouterStatistics, statistics_of
-from ringserve.core.router.worker_state import WorkerState
-from ringserve.errors import DeadlinePassed, Draining, PoisonSuspected, QueueFull, ServeError
+from ringserve.core.router.worker_state import WorkerState, workers_of
+from ringserve.errors import DeadlinePassed, Draining, ModelGone, QueueFull, ServeError
 
 if TYPE_CHECKING:
     from collections.abc import Iterator, Sequence
@@ -43,7 +44,6 @@ if TYPE_CHECKING:
     from ringserve.core.router.settings import RouterSettings
     from ringserve.core.router.worker_state import Hello, Offer, Unready
     from ringserve.core.signature import Result
-    from ringserve.core.tensor import ModelSpec
 
 _TRIAL = Nowhere.TRIAL
 
@@ -63,15 +63,9 @@ class Router:
             ports: Effects.
         """
         self.settings = settings
-        self.workers = [
-            WorkerState(
-                index,
-                address,
-                Breaker(settings.failure_threshold, settings.success_threshold, settings.circuit_timeout_s),
-            )
-            for index, address in enumerate(addresses)
-        ]
-        self.balance = Balance(self.workers, settings.virtual_nodes)
+        self.workers = workers_of(addresses, settings)
+        self.loads = Loads(self.workers)
+        self.models = Models(self.workers, settings.virtual_nodes, self.loads)
         self.budget = RetryBudget()
         self.accepted = 0
         self.finished = 0
@@ -81,16 +75,12 @@ class Router:
         self.late = 0
         self.moved = 0
         self._ports = ports
+        self._places = self.models.places
         self._parked: dict[Call, None] = {}
         self._held: dict[Call, float] = {}
         self._sweep = DeadlineSweep()
         self._last_id = 0
         self._ticked_at: float | None = None
-
-    @property
-    def spec(self) -> ModelSpec | None:
-        """The model the fleet serves; None before the first worker greeted."""
-        return self.balance.spec
 
     # Requests
 
@@ -112,7 +102,7 @@ class Router:
             self.late += 1
             return
         worker.breaker.succeed(call.permit, now)
-        self.balance.unbook(worker, call)
+        self.loads.unbook(worker, call)
         if not cached:
             worker.fullness.answered(call.key)
         self.finished += 1
@@ -134,12 +124,15 @@ class Router:
             worker.breaker.release(call.permit, now)
         else:
             worker.breaker.succeed(call.permit, now)
-        self.balance.unbook(worker, call)
-        worker.fullness.refused(call.signature.rows, worker.depth, error, now)
-        call.tried += (index,)
-        if error.retry_elsewhere and (isinstance(error, Draining) or self.budget.try_spend(now)):
+        self.loads.unbook(worker, call)
+        worker.fullness.refused(call.signature, worker.depth, error, now)
+        gone = isinstance(error, ModelGone)
+        call.tried += () if gone else (index,)
+        free = isinstance(error, Draining) or (gone and len(call.refusals) < failover.REROUTES_MAX)
+        if error.retry_elsewhere and (free or self.budget.try_spend(now)):
             self.moved += 1
-            call.refusals += ((index, worker.incarnation, error),)
+            # Where the model is gone nobody has refused: that worker may take the call under a newer version.
+            call.refusals += ((-1 if gone else index, worker.incarnation, error),)
             self._route(call, now)
         else:
             self._fail(call, error)
@@ -230,7 +223,7 @@ class Router:
         worker = self.workers[index]
         worker.depth = depth
         worker.fullness.depth_fell(depth)
-        self.balance.reload(worker)
+        self.loads.reload(worker)
 
     def pong(
         self, index: int, run_age_s: float, slowest_run_s: float, runs_finished: int, now: float
@@ -242,7 +235,7 @@ class Router:
         if hung == worker.hung:
             return
         worker.hung = hung
-        self._fleet_changed()
+        self.models.recount()
         if hung:
             self._ports.say(f"worker {worker.address} is hung: one run has lasted {run_age_s:.1f} s")
             calls = self._unload(worker, now)
@@ -278,22 +271,22 @@ class Router:
     # Routing
 
     def _route(self, call: Call, now: float) -> None:
-        worker = self.balance.choose(call, now)
+        balance = self._places.get(call.signature) or self.models.find(call.signature)
+        if balance is None:
+            self._fail(call, self.models.why_none(call.signature.model, call.signature.version))
+            return
+        worker = balance.choose(call, now)
         if worker is _TRIAL and len(self._parked) >= self.settings.parked_max:
             # Better with any worker than refused: the place to wait in is full.
-            worker = self.balance.pass_on(call, now)
+            worker = balance.pass_on(call, now)
         if isinstance(worker, WorkerState):
             self._last_id = call.id = (self._last_id & ID_MASK) + 1
-            self.balance.book(worker, call)
+            balance.book(worker, call)
             self._ports.send(worker.index, call)
         elif worker is _TRIAL:
             self._park(call)
-        elif call.refusals and not isinstance(refusal := call.refusals[-1][2], Draining):
-            self._fail(call, refusal)
-        elif worker is Nowhere.FULL:
-            self._fail(call, self.balance.why_full(call, now))
         else:
-            self._fail(call, no_worker(self.workers, now))
+            self._fail(call, balance.why_nowhere(call, worker, now))
 
     def _park(self, call: Call) -> None:
         if len(self._parked) >= self.settings.parked_max:
@@ -315,7 +308,7 @@ class Router:
         was_leaving = worker.going_away
         worker.link_up = False
         worker.depth = 0
-        self.balance.reload(worker)
+        self.loads.reload(worker)
         self._fleet_changed()
         calls = self._unload(worker, now)
         if not was_leaving:
@@ -334,7 +327,7 @@ class Router:
         worker.in_flight.clear()
         for call in calls:
             worker.breaker.release(call.permit, now)
-            self.balance.unbook(worker, call)
+            self.loads.unbook(worker, call)
             call.tried += (worker.index,)
         return calls
 
@@ -343,7 +336,7 @@ class Router:
         for call in calls:
             verdict = failover.judge(call, self.workers, patience=True)
             if verdict is Verdict.CONDEMN:
-                self._fail(call, _poison())
+                self._fail(call, failover.poison())
             elif verdict is Verdict.HOLD:
                 self._held[call] = now + failover.HOLD_MAX_S
             else:
@@ -355,7 +348,7 @@ class Router:
             verdict = failover.judge(call, self.workers, patience=patience and now < until)
             if verdict is not Verdict.HOLD:
                 del self._held[call]
-                self._move([call], now) if verdict is Verdict.MOVE else self._fail(call, _poison())
+                self._move([call], now) if verdict is Verdict.MOVE else self._fail(call, failover.poison())
 
     def _check_link(self, worker: WorkerState, now: float, *, asleep: bool) -> None:
         """Give up a silent link, unless it was we who slept; ping one that may be."""
@@ -380,7 +373,7 @@ class Router:
             worker = self.workers[call.worker]
             del worker.in_flight[call.id]
             worker.breaker.release(call.permit, now)
-            self.balance.unbook(worker, call)
+            self.loads.unbook(worker, call)
             self._ports.cancel_on(worker.index, call.id)
             if worker.going_away and not worker.in_flight:
                 self._ports.goodbye(worker.index)
@@ -402,9 +395,5 @@ class Router:
         yield from list(self._held)
 
     def _fleet_changed(self) -> None:
-        for worker in self.balance.fleet_changed():
-            self._ports.say(f"worker {worker.address} has another model than most: it gets no requests")
-
-
-def _poison() -> PoisonSuspected:
-    return PoisonSuspected("two workers died with this request in flight; it is not tried on a third")
+        for sentence in self.models.refresh():
+            self._ports.say(sentence)

@@ -12,6 +12,8 @@ from __future__ import annotations
 import enum
 from typing import TYPE_CHECKING
 
+from ringserve.errors import PoisonSuspected
+
 if TYPE_CHECKING:
     from collections.abc import Sequence
 
@@ -23,6 +25,10 @@ DEATHS_MAX = 2
 
 HOLD_MAX_S = 1.0
 """How long a verdict is waited for, in seconds."""
+
+
+REROUTES_MAX = 8
+"""How often a call may find for nothing that the model is gone from the worker it was sent to."""
 
 
 class Verdict(enum.Enum):
@@ -58,3 +64,8 @@ def has_died(worker: WorkerState, incarnation: str) -> bool | None:
     if worker.incarnation != incarnation or worker.gone:
         return True
     return False if worker.link_up else None
+
+
+def poison() -> PoisonSuspected:
+    """The answer to a request that is condemned."""
+    return PoisonSuspected("two workers died with this request in flight; it is not tried on a third")

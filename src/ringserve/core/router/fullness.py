@@ -22,6 +22,7 @@ from ringserve.errors import QueueFull, WaitTooLong
 
 if TYPE_CHECKING:
     from ringserve.core.call import Call
+    from ringserve.core.signature import Signature
     from ringserve.errors import ServeError
 
 WINDOW_S = 0.02
@@ -38,11 +39,11 @@ class Fullness:
     """What one worker's last refusal says about the next request.
 
     Attributes:
-        rows: Requests of at least so many rows are refused; 0 while nothing is known (the hot path looks here).
+        rows: Requests of at least so many rows are refused; 0 while nothing is known: looked at first.
         turned_away: Requests refused without asking the worker.
     """
 
-    __slots__ = ("_answered", "_depth", "_error", "_known", "_until", "rows", "turned_away")
+    __slots__ = ("_answered", "_depth", "_error", "_known", "_model", "_until", "rows", "turned_away")
 
     def __init__(self) -> None:
         """Begin with room."""
@@ -50,6 +51,7 @@ class Fullness:
         self.turned_away = 0
         self._until = 0.0
         self._depth = 0
+        self._model = ("", "")
         self._error: ServeError | None = None
         self._answered: deque[bytes] = deque(maxlen=KEYS_MAX)
         self._known: set[bytes] | None = None
@@ -60,11 +62,11 @@ class Fullness:
         if self._known is not None:
             self._known.add(key)
 
-    def refused(self, rows: int, depth: int, error: ServeError, now: float) -> None:
+    def refused(self, signature: Signature, depth: int, error: ServeError, now: float) -> None:
         """The worker refused a request, perhaps for want of room.
 
         Args:
-            rows: Of the request.
+            signature: Of the request: another model of the worker's may have room.
             depth: Rows that wait there, as last reported.
             error: What it said; an error that is none about room changes nothing.
             now: The time.
@@ -73,7 +75,8 @@ class Fullness:
             return
         if self._known is None or len(self._known) > 2 * KEYS_MAX:
             self._known = set(self._answered)
-        self.rows = rows if isinstance(error, QueueFull) else 1
+        self.rows = signature.rows if isinstance(error, QueueFull) else 1
+        self._model = signature.model, signature.version
         self._until = now + WINDOW_S
         self._depth = depth
         self._error = error
@@ -102,6 +105,9 @@ class Fullness:
             # The keys are kept: under an overload the next refusal is a moment away.
             self.rows = 0
             return None
-        if call.signature.rows < self.rows or (self._known is not None and call.key in self._known):
+        signature = call.signature
+        if signature.rows < self.rows or (signature.model, signature.version) != self._model:
+            return None
+        if self._known is not None and call.key in self._known:
             return None
         return self._error

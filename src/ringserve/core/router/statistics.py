@@ -10,6 +10,7 @@ if TYPE_CHECKING:
     from ringserve.core.breaker import BreakerStatistics
     from ringserve.core.histogram import HistogramStatistics
     from ringserve.core.retry_budget import RetryBudgetStatistics
+    from ringserve.core.router.balance import Balance
     from ringserve.core.router.brain import Router
     from ringserve.core.router.worker_state import WorkerState
 
@@ -25,7 +26,7 @@ class WorkerStatistics:
         credit_items: Items it granted; 0 before its first hello.
         credit_bytes: Bytes it granted; 0 before its first hello.
         turned_away: Calls at home there that were refused without asking it, see `fullness`.
-        share: Of the ring, from 0 to 1.
+        share: Of the ring of all workers, from 0 to 1.
     """
 
     address: str
@@ -43,6 +44,31 @@ class WorkerStatistics:
     spilled: int
     turned_away: int
     share: float
+
+
+@dataclass(frozen=True, slots=True)
+class InstanceStatistics:
+    """One model as this gateway serves it.
+
+    Attributes:
+        name: Of the model.
+        version: Of the model.
+        digest: Of its file.
+        taken: Whether requests for this name and version come here; False where most have another file.
+        default: Whether requests that name no version do.
+        workers: Addresses of those that have it, the ring's members.
+        able: How many of them may be sent requests.
+        keys: Distinct keys in flight.
+    """
+
+    name: str
+    version: str
+    digest: str
+    taken: bool
+    default: bool
+    workers: tuple[str, ...]
+    able: int
+    keys: int
 
 
 @dataclass(frozen=True, slots=True)
@@ -65,7 +91,8 @@ class RouterStatistics:
         hang_timeout_s: How long a link may be silent.
         latency: Seconds from receipt to result, of calls that got one.
         budget: Of retries.
-        ring_points: Points on the ring.
+        ring_points: Points on the ring of all workers.
+        models: One row for each file that a worker has under a name and version.
         workers: In the order given.
     """
 
@@ -85,12 +112,13 @@ class RouterStatistics:
     latency: HistogramStatistics
     budget: RetryBudgetStatistics
     ring_points: int
+    models: tuple[InstanceStatistics, ...]
     workers: tuple[WorkerStatistics, ...]
 
 
 def statistics_of(router: Router, parked: int, held: int, now: float) -> RouterStatistics:
     """Look at a router, in which so many calls are parked and held."""
-    ring = router.balance.ring.statistics()
+    ring = router.models.ring.statistics()
     workers = zip(router.workers, ring.shares, strict=True)
     return RouterStatistics(
         accepted=router.accepted,
@@ -102,14 +130,29 @@ def statistics_of(router: Router, parked: int, held: int, now: float) -> RouterS
         parked=parked,
         parked_max=router.settings.parked_max,
         held=held,
-        keys=router.balance.flights(),
+        keys=router.models.flights(),
         moved=router.moved,
         late=router.late,
         hang_timeout_s=router.settings.hang_timeout_s,
         latency=router.latency.statistics(),
         budget=router.budget.statistics(now),
         ring_points=ring.points,
+        models=tuple(_model(router, balance) for balance in router.models.instances()),
         workers=tuple(_worker(worker, share, now) for worker, share in workers),
+    )
+
+
+def _model(router: Router, balance: Balance) -> InstanceStatistics:
+    spec = balance.spec
+    return InstanceStatistics(
+        name=spec.name,
+        version=spec.version,
+        digest=spec.digest,
+        taken=router.models.taken(spec.name, spec.version) is balance,
+        default=router.models.taken(spec.name) is balance,
+        workers=tuple(worker.address for worker in balance.holders()),
+        able=balance.able,
+        keys=balance.flights(),
     )
 
 
@@ -141,4 +184,5 @@ def _link(worker: WorkerState) -> str:
         return "going_away"
     if worker.hung:
         return "hung"
-    return "other_model" if worker.foreign else "up"
+    foreign = bool(worker.foreign) and len(worker.foreign) == len(worker.offers)
+    return "other_model" if foreign else "up"

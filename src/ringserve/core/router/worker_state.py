@@ -5,11 +5,14 @@ from __future__ import annotations
 from dataclasses import dataclass
 from typing import TYPE_CHECKING
 
+from ringserve.core.breaker import Breaker
 from ringserve.core.router.fullness import Fullness
 
 if TYPE_CHECKING:
-    from ringserve.core.breaker import Breaker
+    from collections.abc import Sequence
+
     from ringserve.core.call import Call
+    from ringserve.core.router.settings import RouterSettings
     from ringserve.core.tensor import ModelSpec
 
 
@@ -76,11 +79,19 @@ class KeyFlight:
     A key is on several workers at a time only after calls of it were moved; then `older` leads to the others.
     """
 
-    __slots__ = ("calls", "key", "older", "rows", "worker")
+    __slots__ = ("calls", "key", "older", "rows", "table", "worker")
 
-    def __init__(self, key: bytes, worker: WorkerState, rows: int, older: KeyFlight | None) -> None:
-        """Begin with no call."""
+    def __init__(
+        self,
+        key: bytes,
+        table: dict[bytes, KeyFlight],
+        worker: WorkerState,
+        rows: int,
+        older: KeyFlight | None,
+    ) -> None:
+        """Begin with no call; `table` is that of its model, by key."""
         self.key = key
+        self.table = table
         self.worker = worker
         self.rows = rows
         self.older = older
@@ -106,8 +117,9 @@ class WorkerState:
 
     Attributes:
         address: As typed by whoever started the gateway: its place on the ring.
-        able: Whether it may be sent anything, its breaker left aside: link up, not going away, not hung,
-            and serving the model that the fleet serves.
+        able: Whether it may be sent anything, its breaker left aside: link up, not going away, not hung.
+        foreign: Name and version of those of its models of which most workers have another file: they get
+            no requests from it here.
         in_flight: Calls that are with it, by number.
         items: Rows under distinct keys in flight.
         load: max(items, queue depth last reported): what bounded load compares.
@@ -160,7 +172,7 @@ class WorkerState:
         self.going_away = False
         self.gone = False
         self.hung = False
-        self.foreign = False
+        self.foreign: tuple[tuple[str, str], ...] = ()
         self.fullness = Fullness()
         self.able = False
         self.in_flight: dict[int, Call] = {}
@@ -174,11 +186,6 @@ class WorkerState:
         self.requests = 0
         self.runs_finished = 0
         self.spilled = 0
-
-    @property
-    def spec(self) -> ModelSpec | None:
-        """The model it has ready; None while there is no link."""
-        return self.offers[0].spec if self.offers and self.link_up else None
 
     @property
     def link_state(self) -> str:
@@ -217,3 +224,9 @@ class WorkerState:
         limit_s = max(hang_timeout_s, 10 * slowest_run_s)
         own = self.hello.run_timeout_s if self.hello is not None else 0.0
         return min(limit_s, own) if own > 0 else limit_s
+
+
+def workers_of(addresses: Sequence[str], settings: RouterSettings) -> list[WorkerState]:
+    """One for each address, in order."""
+    numbers = settings.failure_threshold, settings.success_threshold, settings.circuit_timeout_s
+    return [WorkerState(index, address, Breaker(*numbers)) for index, address in enumerate(addresses)]
