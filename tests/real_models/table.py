@@ -1,0 +1,62 @@
+"""`make models`: serve real models one after the other, compare, and print what was found as a table."""
+
+from __future__ import annotations
+
+import os
+import sys
+import tempfile
+from pathlib import Path
+
+from rich.console import Console
+from rich.markup import escape
+from rich.table import Table
+
+from tests.integration.servers import Servers
+from tests.real_models.catalogue import carried, light
+from tests.real_models.check import Finding, check
+from tests.real_models.contrib import extended
+from tests.real_models.pipelines import converted
+
+
+def main() -> int:
+    """Check every model, or those whose names hold one of the words in ONLY; 1 where anything is wrong."""
+    console = Console(highlight=False)
+    wanted = os.environ.get("ONLY", "").split()
+    findings = []
+    with tempfile.TemporaryDirectory() as scratch:
+        folder = Path(scratch)
+        packages = Path(os.environ["MODELS"])
+        models = [*carried(packages), *light(), *converted(folder), *extended(packages, folder)]
+        for model in models:
+            if wanted and not any(word in model.name for word in wanted):
+                continue
+            with Servers(folder) as servers:
+                finding = check(model, servers)
+            findings.append(finding)
+            console.print(
+                f"{escape(model.name)}: {escape(finding.said[0] if finding.said else 'shares runs')}"
+            )
+            for line in finding.wrong[:5]:
+                console.print(f"  [red]{escape(line)}[/]")
+    console.print(_table(findings))
+    return int(any(finding.wrong for finding in findings) or not findings)
+
+
+def _table(findings: list[Finding]) -> Table:
+    table = Table(title="real models, and onnxruntime called directly")
+    for heading in ("model", "inputs", "batches", "requests", "max difference", "verdict"):
+        table.add_column(heading)
+    for finding in findings:
+        table.add_row(
+            finding.model.name,
+            escape(finding.inputs),
+            "yes" if finding.batches else "no",
+            str(finding.requests),
+            f"{finding.difference:.1e}",
+            f"[red]{len(finding.wrong)} wrong[/]" if finding.wrong else "right",
+        )
+    return table
+
+
+if __name__ == "__main__":
+    sys.exit(main())
