@@ -1,6 +1,6 @@
 """A fixed batch of 1 is made free where that changes no answer, and left where it would."""
 
-from collections.abc import Callable, Sequence
+from collections.abc import Callable, Collection, Sequence
 from pathlib import Path
 from typing import Any
 
@@ -14,7 +14,9 @@ from ringserve.core.signature import Signature, TensorLayout
 from ringserve.core.tensor import DType
 from ringserve.engine import free_batch, loading
 from ringserve.engine.arrays import Array
+from ringserve.engine.model_file import ModelFile
 from ringserve.engine.session import Engine, Wish
+from ringserve.errors import UsageError
 from tests.support import models
 
 CHANCE = np.random.default_rng(5)
@@ -221,6 +223,29 @@ def test_files_that_are_not_looked_into_stay_as_they_are(
         assert said[-1].endswith("runs item by item: its input 'x' has a fixed batch of 1")
     monkeypatch.setattr(free_batch, "COPY_BYTES_MAX", 100)
     assert not load(path)[0].spec.batching
+
+
+def test_a_slow_model_is_not_kept_from_serving_by_a_proof(
+    tmp_path: Path, monkeypatch: pytest.MonkeyPatch
+) -> None:
+    monkeypatch.setattr(loading, "SLOW_RUN_S", 0.0)
+    engine, (said,) = load(models.fixed_batch_one(tmp_path / "net.onnx"))
+    assert (engine.spec.batching, said[-26:]) == (False, "'x' has a fixed batch of 1")
+
+
+def test_a_file_that_changes_while_it_is_copied_is_not_served(
+    tmp_path: Path, monkeypatch: pytest.MonkeyPatch
+) -> None:
+    path = models.fixed_batch_one(tmp_path / "net.onnx")
+
+    def copy_late(file: ModelFile, symbols: Collection[str]) -> bytes | None:
+        copy = free_batch.free_copy(file, symbols)
+        CONV(path)
+        return copy
+
+    monkeypatch.setattr(loading, "free_copy", copy_late)
+    with pytest.raises(UsageError, match="changed while it was being loaded"):
+        load(path)
 
 
 def test_weights_among_the_inputs_and_a_dimension_called_batch_stay_what_they_are(tmp_path: Path) -> None:

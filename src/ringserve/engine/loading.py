@@ -5,13 +5,13 @@ from __future__ import annotations
 from collections.abc import Callable
 
 from ringserve.engine.free_batch import free_copy
-from ringserve.engine.model_file import ModelFile
+from ringserve.engine.model_file import ModelFile, check_unchanged
 from ringserve.engine.probe import ROWS_MIN, Probe, Prober
 from ringserve.engine.reasons import shorten
-from ringserve.engine.runs import TimedRuns
+from ringserve.engine.runs import SLOW_RUN_S, TimedRuns
 from ringserve.engine.runtime import Session
 from ringserve.engine.specs import read_inputs, read_outputs, why_not_batched
-from ringserve.errors import ModelFailed
+from ringserve.errors import ModelFailed, UsageError
 
 _GAIN_MIN = 0.9
 """What part of its time alone an item of a full batch may take, where a batch was made free to save time."""
@@ -145,23 +145,33 @@ class Loading:
     def with_free_batch(self, open_copy: Callable[[bytes], Session]) -> Loading | None:
         """Try to make the fixed batch of 1 free: rows together must give what this model gives each alone.
 
+        A model whose runs are slow is left as it is: the proof runs max-batch rows of it, and an item that
+        keeps a core busy for so long gains little by company.
+
         Args:
             open_copy: Opens what stands in a model's file.
 
         Returns:
             The copy that batches, not warm yet. None where there is nothing to free, or where it is no use,
             of which `why_not` then tells.
+
+        Raises:
+            UsageError: The file changed meanwhile.
         """
-        if not (self.why_not and self.has_run and self.takes_one_item) or self._file.random:
+        wanted = self.why_not and self.has_run and self.takes_one_item and not self._file.random
+        if not wanted or self.single_run_s > SLOW_RUN_S:
             return None
         symbols = {dim for tensor in (*self.inputs, *self.outputs) for dim in tensor.shape}
-        copy = free_copy(self._file, {dim for dim in symbols if isinstance(dim, str)})
-        if copy is None:
-            return None
         try:
+            copy = free_copy(self._file, {dim for dim in symbols if isinstance(dim, str)})
+            check_unchanged(self._file)
+            if copy is None:
+                return None
             session = open_copy(copy)
+        except UsageError:
+            raise
         except Exception as error:  # noqa: BLE001 - the border: onnxruntime's errors share no base class
-            flaw = f"onnxruntime refuses it then ({shorten(error)})"
+            flaw = f"it cannot be loaded ({shorten(error)})"
         else:
             freed = Loading(self._file, session, self._max_batch, self.runs)
             freed.decide_batching("auto")
