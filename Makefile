@@ -22,7 +22,7 @@ BIN := .venv/bin
 PIP := $(BIN)/python -m pip --disable-pip-version-check --no-input -q
 N ?= 2000
 SECONDS ?= 60
-TARGET ?= hello http infer link nested oip records signature
+TARGET ?= grpc hello http infer link nested oip records signature
 
 .DEFAULT_GOAL := help
 .PHONY: help up test test-lowest check bench bench-reference bench-ring bench-startup bench-protocols docs faults fuzz hostile kserve models soak \

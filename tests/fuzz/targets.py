@@ -8,15 +8,18 @@ from struct import unpack
 
 import orjson
 
+from ringserve.core.byte_strings import find_ends
 from ringserve.core.signature import Result, ResultLayout, Signature, TensorLayout
 from ringserve.core.signatures import Signatures, check
 from ringserve.core.tensor import DType, ModelSpec, TensorSpec, count_elements
-from ringserve.errors import ANSWERS, BadRequest, ServeError, TooLarge
+from ringserve.errors import ANSWERS, BadRequest, NotFound, ServeError, TooLarge
 from ringserve.wire import control, hello, records
 from ringserve.wire.frames import FROM_GATEWAY, FROM_WORKER, FrameReader, Kind, LinkError, frame
 from ringserve.wire.infer_json import InferCodec
 from ringserve.wire.nested import item_shape_of, pack_numbers
+from ringserve.wire.oip_grpc import GrpcCodec, GrpcRequest, request_id_of, stream_error
 from ringserve.wire.oip_rest import RestCodec
+from ringserve.wire.proto.messages import InferRequest, InferResponse, StreamResponse
 
 FRAME_MAX = 1 << 16
 
@@ -59,6 +62,21 @@ OIP_SPECS = (
         True,
         "cpu",
     ),
+)
+GRPC_SPECS = (
+    OIP_SPECS[0],
+    ModelSpec(
+        "m",
+        "1",
+        "d",
+        (TensorSpec("w", DType.BYTES, ("b", 2)), TensorSpec("h", DType.INT8, ("b", None))),
+        (TensorSpec("y", DType.FP32, ("b", 2)),),
+        True,
+        8,
+        True,
+        "cpu",
+    ),
+    OIP_SPECS[1],
 )
 GOOD = {3: b"[1,2,3]", 4: b"[1,2,3,4]", 1: b"[1]"}
 
@@ -309,7 +327,43 @@ def check_oip(data: bytes) -> None:
     assert read.get("id") == request.request_id
 
 
+def check_grpc(data: bytes) -> None:
+    """One byte picks the model; what is read fits, is what protobuf reads, and the same a second time."""
+    if not data:
+        return
+    spec, body = GRPC_SPECS[data[0] % len(GRPC_SPECS)], data[1:]
+
+    def told(codec: GrpcCodec) -> GrpcRequest | str:
+        try:
+            return codec.decode(body)
+        except (BadRequest, NotFound, TooLarge) as error:
+            return sentence_of(error)
+
+    codec = GrpcCodec(spec)
+    request = told(codec)
+    assert told(codec) == request
+    if isinstance(request, str):
+        assert StreamResponse.FromString(stream_error(request, request_id_of(body))).error_message == request
+        return
+    message = InferRequest.FromString(body)
+    assert message.id.encode() == request.request_id == request_id_of(body)
+    assert {one.name for one in message.inputs} == {one.name for one in request.signature.inputs}
+    check(spec, request.signature)
+    find_ends(request.signature.inputs, request.payload)
+    raws = message.raw_input_contents
+    assert not raws or sum(map(len, raws)) == len(request.payload)
+    assert 0 <= request.timeout_s <= 86_400
+    names = request.signature.outputs or tuple(tensor.name for tensor in spec.outputs)
+    layout = ResultLayout(tuple(TensorLayout(name, DType.FP32, (1, 2)) for name in names))
+    answer = InferResponse.FromString(
+        codec.encode(Result(layout, bytes(8 * len(names))), request.request_id, request.tops)
+    )
+    assert (answer.id, [one.name for one in answer.outputs]) == (message.id, list(names))
+    assert len(answer.raw_output_contents) == len(names)
+
+
 TARGETS: dict[str, Callable[[bytes], None]] = {
+    "grpc": check_grpc,
     "hello": check_hello,
     "http": _http,
     "infer": check_infer,

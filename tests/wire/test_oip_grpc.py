@@ -242,6 +242,12 @@ def test_the_largest_classes_of_each_row_are_named() -> None:
     assert "a number of classes" in refusal(TWO, message)
 
 
+def test_an_output_without_largest_classes_is_refused_before_anything_is_run() -> None:
+    message = both()
+    message.outputs.add(name="s").parameters["classification"].int64_param = 1
+    assert refusal(TWO, message) == "model m: output s has type BYTES, which has no largest classes"
+
+
 def test_a_stream_carries_answers_and_errors() -> None:
     codec = GrpcCodec(TWO)
     read = StreamResponse.FromString(stream_answer(codec.encode(answer(100), b"7")))

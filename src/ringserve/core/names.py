@@ -7,19 +7,20 @@ from typing import TYPE_CHECKING
 if TYPE_CHECKING:
     from collections.abc import Sequence
 
-_NAME_SHOWN_MAX = 100
+NAME_SHOWN_MAX = 100
+"""Characters of a name."""
 _NAMES_SHOWN_MAX = 20
 
 
 def named(name: str) -> str:
     """A name that a caller made up."""
-    return repr(name[:_NAME_SHOWN_MAX])
+    return repr(name[:NAME_SHOWN_MAX])
 
 
 def listed(names: Sequence[str]) -> str:
     """The names there are."""
     more = f" and {len(names) - _NAMES_SHOWN_MAX} more" if len(names) > _NAMES_SHOWN_MAX else ""
-    return f"{[name[:_NAME_SHOWN_MAX] for name in names[:_NAMES_SHOWN_MAX]]}{more}"
+    return f"{[name[:NAME_SHOWN_MAX] for name in names[:_NAMES_SHOWN_MAX]]}{more}"
 
 
 def compared(expected: Sequence[str], got: Sequence[str]) -> str:

@@ -11,7 +11,7 @@ from typing import NamedTuple
 from google.protobuf.message import DecodeError, Message
 
 from ringserve.core.byte_strings import find_ends, join
-from ringserve.core.names import listed
+from ringserve.core.names import NAME_SHOWN_MAX, listed, named
 from ringserve.core.signature import Result, ResultLayout, Signature, TensorLayout
 from ringserve.core.signatures import Signatures
 from ringserve.core.tensor import DType, ModelSpec
@@ -134,15 +134,15 @@ class GrpcCodec:
         layouts = tuple(_layout(one) for one in message.inputs)
         place = {layout.name: index for index, layout in enumerate(layouts)}
         if len(place) < len(layouts):
-            raise BadRequest(f"model {spec.name} got an input twice: {[layout.name for layout in layouts]}")
+            raise BadRequest(f"model {spec.name} got an input twice: {listed([one.name for one in layouts])}")
         # What the model does not have, or lacks here, is told by the check of the signature.
         names = [tensor.name for tensor in spec.inputs if tensor.name in place]
         names += [name for name in place if name not in names]
         places = tuple(place[name] for name in names)
         asked = tuple(str(one.name) for one in message.outputs)
-        tops = tuple(_top(one) for one in message.outputs)
+        tops = tuple(_top(spec, one) for one in message.outputs)
         if len(set(asked)) < len(asked):
-            raise BadRequest(f"model {spec.name} is asked for an output twice: {list(asked)}")
+            raise BadRequest(f"model {spec.name} is asked for an output twice: {listed(asked)}")
         outputs = () if asked == tuple(tensor.name for tensor in spec.outputs) else asked
         signature = Signature(spec.name, message.model_version, tuple(layouts[i] for i in places), outputs)
         timeout_s = _timeout_s(message)
@@ -179,27 +179,32 @@ def _parse(head: bytes) -> Message:
 
 
 def _layout(tensor: Message) -> TensorLayout:
+    what = f"input {tensor.name[:NAME_SHOWN_MAX]}"
     if "shared_memory_region" in tensor.parameters:
-        raise BadRequest(f"input {tensor.name}: shared memory is not offered; send the tensor's bytes")
+        raise BadRequest(f"{what}: shared memory is not offered; send the tensor's bytes")
     if tensor.datatype not in DType.__members__:
         known = " ".join(DType.__members__)
-        raise BadRequest(f"input {tensor.name} has datatype {tensor.datatype!r}; there are {known}")
+        raise BadRequest(f"{what} has datatype {named(tensor.datatype)}; there are {known}")
     try:
         return TensorLayout.from_row([tensor.name, tensor.datatype, list(tensor.shape)])
     except ValueError as error:
-        raise BadRequest(f"input {tensor.name}: {error}") from error
+        raise BadRequest(f"{what}: {error}") from error
 
 
-def _top(output: Message) -> int:
+def _top(spec: ModelSpec, output: Message) -> int:
+    what = f"output {output.name[:NAME_SHOWN_MAX]}"
     if "shared_memory_region" in output.parameters:
-        raise BadRequest(f"output {output.name}: shared memory is not offered; leave the parameter out")
+        raise BadRequest(f"{what}: shared memory is not offered; leave the parameter out")
     if "classification" not in output.parameters:
         return 0
     parameter = output.parameters["classification"]
     kind = parameter.WhichOneof("parameter_choice")
     value = getattr(parameter, kind) if kind in {"int64_param", "uint64_param"} else -1
     if value < 0:
-        raise BadRequest(f"parameter classification of output {output.name} must be a number of classes")
+        raise BadRequest(f"parameter classification of {what} must be a number of classes")
+    dtype = next((one.dtype for one in spec.outputs if one.name == output.name), DType.FP32)
+    if value and not (dtype.is_float or dtype.is_integer):
+        raise BadRequest(f"{what} has type {dtype.name}, which has no largest classes")
     return int(value)
 
 
