@@ -111,6 +111,22 @@ def test_a_model_of_one_row_a_run_takes_many(tmp_path: Path) -> None:
         assert (wrong.status, wrong.error) == (400, "model one: input x has shape [1, 4], got [37, 3]")
 
 
+def test_a_model_whose_batch_is_made_free_shares_runs_and_says_so(tmp_path: Path) -> None:
+    model = models.fixed_batch_one(tmp_path / "one.onnx")
+    session = onnxruntime.InferenceSession(model)
+    rows = CHANCE.random((8, 4), np.float32)
+    with Servers(tmp_path) as servers:
+        worker = servers.worker(model, "--max-batch", "8")
+        assert "model 'one': its fixed batch of 1 was made free, which changes no answer" in worker.log()
+        metadata = worker.get("/v2/models/one").json
+        assert [tensor["shape"] for tensor in metadata["inputs"] + metadata["outputs"]] == [[-1, 4], [-1, 2]]
+        assert worker.get("/v2/models/one/config").json["max_batch_size"] == 8
+        ((shape, data),) = answered(ask(worker, model, {"x": rows}))
+        right = np.concatenate([session.run(None, {"x": row[None]})[0] for row in rows])
+        assert np.allclose(np.frombuffer(data, "<f4").reshape(shape), right, rtol=1e-4, atol=1e-5)
+        assert count(worker, "ringserve_runs_total") == 1
+
+
 def test_inputs_outputs_and_strings_are_each_cut_by_rows(tmp_path: Path) -> None:
     with Servers(tmp_path) as servers:
         for make, feed in (
