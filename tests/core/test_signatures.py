@@ -150,3 +150,20 @@ def test_many_items_of_nothing_are_refused() -> None:
         Signatures(spec).find(encoded)
     for shape in ((1, 0), (0, 3), (2, 3)):
         Signatures(spec).find(Signature("m", "", (TensorLayout("x", DType.FP32, shape),)).encoded)
+
+
+def test_an_empty_input_may_have_as_many_items_as_one_that_is_not() -> None:
+    """The state of a decoder is empty at first, for each of its sentences."""
+    state, words = (
+        TensorSpec("state", DType.FP32, ("b", "past", 8)),
+        TensorSpec("words", DType.INT64, ("b", "n")),
+    )
+    spec = ModelSpec("m", "1", "d", (state, words), (), True, 32, True, "cpu")
+
+    def asked(rows: int, others: int) -> bytes:
+        empty = TensorLayout("state", DType.FP32, (rows, 0, 8))
+        return Signature("m", "", (empty, TensorLayout("words", DType.INT64, (others, 3)))).encoded
+
+    assert Signatures(spec).find(asked(3, 3)).rows == 3
+    with pytest.raises(BadRequest, match="4 items of nothing"):
+        Signatures(replace(spec, batching=False)).find(asked(4, 3))

@@ -4,7 +4,7 @@ import numpy as np
 import pytest
 
 from ringserve.engine.arrays import Array
-from ringserve.engine.compare import agrees
+from ringserve.engine.compare import agrees, describe_difference
 
 
 def floats(*numbers: float) -> Array:
@@ -62,3 +62,18 @@ def test_rounding_excuses_no_more_than_a_part_of_the_rows_largest_element() -> N
 
 def test_a_nudge_that_changes_the_shape_is_no_excuse() -> None:
     assert not agrees(floats(5000.0, 0.002), floats(5000.0, 0.001), lambda: [np.ones((1, 7), np.float32)])
+
+
+@pytest.mark.parametrize(
+    ("together", "alone", "said"),
+    [
+        (floats(1.0, -2.5), floats(1.0, -2.0), " (by 0.25 times its largest number)"),
+        (np.array([[3]]), np.array([[4]]), " (by 0.25 times its largest number)"),
+        (floats(np.nan, 1.1), floats(np.nan, 1.0), " (by 0.1 times its largest number)"),
+        (floats(1.0), floats(0.0), ""),
+        (np.array([[True]]), np.array([[False]]), ""),
+        (np.array([["a"]], object), np.array([["b"]], object), ""),
+    ],
+)
+def test_how_far_a_row_moved_is_told_of_numbers(together: Array, alone: Array, said: str) -> None:
+    assert describe_difference(together, alone) == said

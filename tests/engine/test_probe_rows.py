@@ -33,6 +33,16 @@ def test_a_dimension_without_a_name_is_its_inputs_own() -> None:
     assert open_dimensions([NAMELESS, IMAGE]) == [("n", 1), "h", "w"]
 
 
+def test_a_sum_of_dimensions_follows_from_them() -> None:
+    mask = TensorSpec("mask", DType.INT64, ("N", "past + seq"))
+    longer = TensorSpec("longer", DType.INT64, ("N", "seq + 1"))
+    past = TensorSpec("past", DType.FP32, ("N", "past", 8))
+    assert open_dimensions([mask, longer, past, TOKENS]) == ["past", "seq"]
+    sizes: Sizes = {"past": 4, "seq": 5}
+    assert [item_shape(spec, sizes) for spec in (mask, longer, past)] == [[9], [6], [4, 8]]
+    assert open_dimensions([mask, TOKENS]) == ["past + seq", "seq"]
+
+
 def test_sizes_are_tried_alike_first_and_mixed_later() -> None:
     tried = list(candidate_sizes([IMAGE]))
     assert tried[0] == {"h": 5, "w": 5}

@@ -74,8 +74,7 @@ def check(spec: ModelSpec, signature: Signature) -> None:
             expected_shape, got_shape = describe_shape(tensor.shape), describe_shape(layout.shape)
             hint = _hint(tensor, layout.shape)
             raise BadRequest(f"input {tensor.name} has shape {expected_shape}, got {got_shape}{hint}")
-        if 0 in layout.shape and tensor.has_batch_axis and layout.shape[0] > 1:
-            raise BadRequest(f"input {tensor.name} has {layout.shape[0]} items of nothing; send one")
+    _check_emptiness(spec, signature)
     counts = {layout.name: layout.shape[0] for layout in signature.inputs} if spec.counts_items else {}
     if len(set(counts.values())) > 1:
         raise BadRequest(f"the inputs of model {spec.name} must have equally many items, got {counts}")
@@ -86,6 +85,15 @@ def check(spec: ModelSpec, signature: Signature) -> None:
         raise BadRequest(f"model {spec.name} gives the outputs {listed(produced)}, not {listed(astray)}")
     if not spec.counts_items:
         signature.rows = 1
+
+
+def _check_emptiness(spec: ModelSpec, signature: Signature) -> None:
+    """Refuse items without a byte that no other input has as many of: a head may claim any number of them."""
+    tensors = [both for both in zip(spec.inputs, signature.inputs, strict=True) if both[0].has_batch_axis]
+    filled = max([layout.shape[0] for _, layout in tensors if 0 not in layout.shape], default=1)
+    for tensor, layout in tensors:
+        if 0 in layout.shape and layout.shape[0] > filled:
+            raise BadRequest(f"input {tensor.name} has {layout.shape[0]} items of nothing; send one")
 
 
 def _hint(tensor: TensorSpec, shape: tuple[int, ...]) -> str:

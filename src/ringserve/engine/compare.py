@@ -51,6 +51,16 @@ def agrees(together: Array, alone: Array, nudged: Nudged) -> bool:
         return bool((difference[missed] <= allowed[missed]).all())
 
 
+def describe_difference(together: Array, alone: Array) -> str:
+    """How far numbers moved, for whoever wonders whether that matters to them; empty for other answers."""
+    if alone.dtype.kind not in "fiu":
+        return ""
+    with np.errstate(all="ignore"):
+        moved = np.abs(together.astype(np.float64) - alone.astype(np.float64))
+    largest = _largest(alone.astype(np.float64))
+    return f" (by {_largest(moved) / largest:.2g} times its largest number)" if largest else ""
+
+
 def _noise(alone: npt.NDArray[np.float64], nudged: Sequence[Array]) -> npt.NDArray[np.float64]:
     """The most that each element moved."""
     noise = np.zeros_like(alone)

@@ -22,7 +22,7 @@ import numpy as np
 from ringserve.core.tensor import TensorSpec, describe_shape
 from ringserve.engine.arrays import Array
 from ringserve.engine.categories import Categories
-from ringserve.engine.compare import agrees
+from ringserve.engine.compare import agrees, describe_difference
 from ringserve.engine.probe_rows import (
     Dimension,
     Recipe,
@@ -151,7 +151,9 @@ class Prober:
                 if row.shape != alone.shape:
                     return f"the shape of its output {name!r} depends on the other rows"
                 if not agrees(row, alone, lambda n=number, i=index: self._nudged(probe, n, i)):  # type: ignore[misc]
-                    return f"its output {name!r} for one row depends on the other rows of a batch of {rows}"
+                    moved = describe_difference(row, alone)
+                    others = f"the other rows of a batch of {rows}"
+                    return f"its output {name!r} for one row depends on {others}{moved}"
         return ""
 
     def _find_blindness(self, probe: Probe, pool: int) -> str:

@@ -22,8 +22,8 @@ Dimension = str | tuple[str, int]
 
 Sizes = Mapping[Dimension, int]
 
-# Not 1, 2 or 3, which are numbers of rows as well; then what convolutions and image models need.
-_UNIFORM = (5, 8, 16, 32, 64, 7, 128, 224, 256, 1)
+# Not 1, 2 or 3, which are numbers of rows as well; then what convolutions, images and sound need.
+_UNIFORM = (5, 8, 16, 32, 64, 7, 128, 224, 256, 1, 512, 2_000, 16_000)
 # For models that want one size here and another there, such as channels beside width.
 _MIXED = (1, 3, 4, 8, 32, 224)
 _MIXED_DIMENSIONS_MAX = 4
@@ -115,13 +115,13 @@ def widen(recipe: Recipe, index: int, spec: TensorSpec) -> Iterator[Recipe]:
 
 
 def open_dimensions(inputs: Sequence[TensorSpec]) -> list[Dimension]:
-    """List the open dimensions of one item, each once."""
+    """List the open dimensions of one item, each once; a sum of others (`past + 1`) follows from them."""
     found: dict[Dimension, None] = {}
     for spec in inputs:
         for axis, dim in _item_axes(spec):
             if not isinstance(dim, int):
                 found[_dimension(spec, axis, dim)] = None
-    return list(found)
+    return [dimension for dimension in found if not _is_sum(dimension, found)]
 
 
 def candidate_sizes(inputs: Sequence[TensorSpec]) -> Iterator[Sizes]:
@@ -149,7 +149,8 @@ def other_sizes(inputs: Sequence[TensorSpec], sizes: Sizes) -> Iterator[Sizes]:
 def item_shape(spec: TensorSpec, sizes: Sizes) -> list[int]:
     """The shape of one item of an input, without the batch axis, at these sizes."""
     return [
-        dim if isinstance(dim, int) else sizes[_dimension(spec, axis, dim)] for axis, dim in _item_axes(spec)
+        dim if isinstance(dim, int) else _size(_dimension(spec, axis, dim), sizes)
+        for axis, dim in _item_axes(spec)
     ]
 
 
@@ -232,6 +233,22 @@ def _mixtures(dimensions: Sequence[Dimension]) -> Iterator[Sizes]:
     if 1 < len(dimensions) <= _MIXED_DIMENSIONS_MAX:
         for mixture in product(_MIXED, repeat=len(dimensions)):
             yield dict(zip(dimensions, mixture, strict=True))
+
+
+def _terms(dimension: Dimension) -> list[str]:
+    """What is added up in a symbol; exporters of decoders write the length of a mask so."""
+    return [term.strip() for term in dimension.split("+")] if isinstance(dimension, str) else []
+
+
+def _is_sum(dimension: Dimension, known: Mapping[Dimension, object]) -> bool:
+    terms = _terms(dimension)
+    return len(terms) > 1 and all(term.isdecimal() or term in known for term in terms)
+
+
+def _size(dimension: Dimension, sizes: Sizes) -> int:
+    if dimension in sizes:
+        return sizes[dimension]
+    return sum(int(term) if term.isdecimal() else sizes[term] for term in _terms(dimension))
 
 
 def _item_axes(spec: TensorSpec) -> list[tuple[int, int | str | None]]:
