@@ -41,7 +41,7 @@ class GrpcService:
         backend: Whose services these are.
         loop: The one event loop in which everything happens.
         keyed: Whether callers need a key.
-        active_at: When a request last came or was settled, in seconds.
+        active_at: When a request last came or was settled, in seconds; watching the health is none.
     """
 
     def __init__(self, backend: Backend, keys: KeyRing | None, loop: asyncio.AbstractEventLoop) -> None:
@@ -73,7 +73,7 @@ class GrpcService:
             shown: The metadata; may be left out where no key is asked for.
             reply: Where the answer goes.
         """
-        self.active_at = monotonic()
+        self._active(method)
         if reply.done:  # the caller left meanwhile
             return
         try:
@@ -91,9 +91,14 @@ class GrpcService:
 
     def count(self, method: str, code: str) -> None:
         """A request was settled."""
-        self.active_at = monotonic()
+        self._active(method)
         key = method.rpartition("/")[2], code
         self._outcomes[key] = self._outcomes.get(key, 0) + 1
+
+    def _active(self, method: str) -> None:
+        """Something happens; but that somebody watches keeps no server from ending."""
+        if method != HEALTH_WATCH:
+            self.active_at = monotonic()
 
     def statistics(self) -> Mapping[tuple[str, str], int]:
         """How requests ended, by method and status code."""
