@@ -6,9 +6,11 @@ import struct
 
 from ringserve.core.signature import Signature, TensorLayout
 from ringserve.core.tensor import DType, ModelSpec, TensorSpec
+from ringserve.errors import ANSWERS, NotFound
 from ringserve.net.decoder_process import work
-from ringserve.wire.decoder import OUTCOME, READ_NAMELESS, asked_of, job_head
+from ringserve.wire.decoder import FIRST_ERROR, OF_GRPC, OUTCOME, READ, READ_NAMELESS, asked_of, job_head
 from ringserve.wire.oip_asked import AskedOutput
+from ringserve.wire.proto.messages import InferRequest
 
 OUT = TensorSpec("y", DType.FP32, ("b", 2))
 SPEC = ModelSpec("m", "1", "d", (TensorSpec("x", DType.FP32, ("b", 2)),), (OUT,), True, 32, True, "cpu")
@@ -50,6 +52,19 @@ def test_a_job_that_is_cut_short_ends_the_work() -> None:
     whole = job(SPEC, b'{"input_data": [1, 2]}')
     assert outcomes_of(whole[:-1]) == b""
     assert outcomes_of(whole, whole[:5]) == outcomes_of(whole)
+
+
+def test_a_message_of_grpc_is_a_job_too() -> None:
+    message = InferRequest(model_name="m", id="r")
+    message.inputs.add(name="x", datatype="FP32", shape=[1, 2]).contents.fp32_contents.extend([1, 2])
+    message.outputs.add(name="y").parameters["classification"].int64_param = 1
+    body = message.SerializeToString()
+    said = outcomes_of(job_head(SPEC, len(body), OF_GRPC) + body, job_head(OTHER, len(body), OF_GRPC) + body)
+    kind, *sizes = OUTCOME.unpack(said[: OUTCOME.size])
+    end = OUTCOME.size + sum(sizes)
+    assert (kind, said[OUTCOME.size : OUTCOME.size + 1]) == (READ, b"r")
+    assert said[end - 8 : end] == struct.pack("<2f", 1, 2)
+    assert said[end] == FIRST_ERROR + ANSWERS.index(NotFound)
 
 
 def test_a_job_of_v2_tells_what_is_asked_of_the_answer_too() -> None:

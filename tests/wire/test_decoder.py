@@ -13,6 +13,7 @@ from ringserve.wire import decoder
 from ringserve.wire.hello import decode_spec
 from ringserve.wire.infer_json import InferRequest
 from ringserve.wire.oip_asked import TIMEOUT_US_MAX, AskedOutput
+from ringserve.wire.oip_grpc import GrpcRequest
 from ringserve.wire.oip_rest import RestRequest
 
 SIGNATURE = Signature("m", "", (TensorLayout("x", DType.FP32, (1, 2)),))
@@ -51,6 +52,16 @@ def test_what_is_asked_of_an_answer_comes_out_as_it_went_in(outputs: list[AskedO
     _kind, *sizes = decoder.OUTCOME.unpack_from(outcome := decoder.encode_request(request))
     asked = cut(outcome[decoder.OUTCOME.size :], sizes)[2]
     assert decoder.asked_of(asked) == (timeout, tuple(outputs))
+
+
+@given(st.text(), st.floats(0, 86_400), st.lists(st.integers(0, 99)), st.binary(max_size=20))
+def test_a_message_comes_out_as_it_went_in(name: str, timeout_s: float, tops: list[int], raw: bytes) -> None:
+    request = GrpcRequest(SIGNATURE, raw, name.encode("utf-8", "replace"), timeout_s, tuple(tops))
+    kind, *sizes = decoder.OUTCOME.unpack_from(outcome := decoder.encode_message(request))
+    told, signature, asked, payload = cut(outcome[decoder.OUTCOME.size :], sizes)
+    assert kind == decoder.READ
+    assert (told, signature, payload) == (request.request_id, SIGNATURE.encoded, raw)
+    assert decoder.message_asked_of(asked) == (timeout_s, tuple(tops))
 
 
 @pytest.mark.parametrize("kind", ANSWERS)

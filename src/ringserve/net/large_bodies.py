@@ -28,7 +28,7 @@ if TYPE_CHECKING:
     from ringserve.wire.infer_json import InferCodec
     from ringserve.wire.oip_rest import RestCodec
 
-    _Decoded = tuple[str | None, Signature, bytes, bytes]
+    Decoded = tuple[str | None, Signature, bytes, bytes]
 
 
 _PIPE_BYTES = 1 << 20
@@ -87,7 +87,7 @@ class LargeBodies:
         self._process: Process | None = None
         self._turn = asyncio.Lock()
         self._idle: asyncio.TimerHandle | None = None
-        self._signatures: dict[str, Signatures] = {}
+        self._signatures: dict[tuple[str, str, str], Signatures] = {}
 
     def hold(self, size: int) -> None:
         """Make room for bytes that have arrived; `let_go` of them in the end.
@@ -119,7 +119,7 @@ class LargeBodies:
         if len(body) <= LARGE_BODY_BYTES:
             return codec.decode(body)
         head = job_head(codec.spec, len(body))
-        request_id, signature, _asked, payload = await self._in_turn(codec.spec, head, body, deadline_in_s)
+        request_id, signature, _asked, payload = await self.in_turn(codec.spec, head, body, deadline_in_s)
         return InferRequest(request_id, signature, payload)
 
     async def decode_rest(
@@ -130,11 +130,22 @@ class LargeBodies:
             return codec.decode(body, json_size, version)
         size = ALL_JSON if json_size is None else json_size
         head = job_head(codec.spec, len(body), size, version)
-        request_id, signature, asked, payload = await self._in_turn(codec.spec, head, body, deadline_in_s)
+        request_id, signature, asked, payload = await self.in_turn(codec.spec, head, body, deadline_in_s)
         timeout_us, outputs = asked_of(asked)
         return RestRequest(request_id, signature, payload, outputs, timeout_us)
 
-    async def _in_turn(self, spec: ModelSpec, head: bytes, body: bytes, deadline_in_s: float) -> _Decoded:
+    async def in_turn(self, spec: ModelSpec, head: bytes, body: bytes, deadline_in_s: float) -> Decoded:
+        """Have the decoder read a body: its request id, signature, what it asks of its answer, and payload.
+
+        Args:
+            spec: The model.
+            head: The job, see `wire.decoder`.
+            body: The whole of it.
+            deadline_in_s: Seconds until nobody waits any more.
+
+        Raises:
+            ServeError: It is refused, takes too long, or the decoder ended on it.
+        """
         try:
             async with asyncio.timeout(deadline_in_s), self._turn:
                 return await self._ask(spec, head, body)
@@ -148,7 +159,7 @@ class LargeBodies:
         """End the decoder."""
         self._rest()
 
-    async def _ask(self, spec: ModelSpec, head: bytes, body: bytes) -> _Decoded:
+    async def _ask(self, spec: ModelSpec, head: bytes, body: bytes) -> Decoded:
         process = await self._awake()
         assert process.stdin is not None
         assert process.stdout is not None
@@ -171,10 +182,11 @@ class LargeBodies:
             else:
                 self._kill()
         request_id = request_id_of(kind, name)
-        known = self._signatures.get(spec.digest)
+        instance = spec.name, spec.version, spec.digest
+        known = self._signatures.get(instance)
         if known is None:
             known = Signatures(spec)
-            self._signatures = {spec.digest: known}
+            self._signatures = {instance: known}
         return request_id, known.find(signature), asked, payload
 
     async def _awake(self) -> Process:
