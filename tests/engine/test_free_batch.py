@@ -228,7 +228,7 @@ def test_files_that_are_not_looked_into_stay_as_they_are(
 def test_a_slow_model_is_not_kept_from_serving_by_a_proof(
     tmp_path: Path, monkeypatch: pytest.MonkeyPatch
 ) -> None:
-    monkeypatch.setattr(loading, "SLOW_RUN_S", 0.0)
+    monkeypatch.setattr(loading, "_SLOW_ITEM_S", 0.0)
     engine, (said,) = load(models.fixed_batch_one(tmp_path / "net.onnx"))
     assert (engine.spec.batching, said[-26:]) == (False, "'x' has a fixed batch of 1")
 

@@ -8,11 +8,13 @@ from ringserve.engine.free_batch import free_copy
 from ringserve.engine.model_file import ModelFile, check_unchanged
 from ringserve.engine.probe import ROWS_MIN, Probe, Prober
 from ringserve.engine.reasons import shorten
-from ringserve.engine.runs import SLOW_RUN_S, TimedRuns
+from ringserve.engine.runs import TimedRuns
 from ringserve.engine.runtime import Session
 from ringserve.engine.specs import read_inputs, read_outputs, why_not_batched
 from ringserve.errors import ModelFailed, UsageError
 
+_SLOW_ITEM_S = 0.1
+"""An item that takes longer alone is not worth a batch: the proof takes some 80 times as long."""
 _GAIN_MIN = 0.9
 """What part of its time alone an item of a full batch may take, where a batch was made free to save time."""
 
@@ -159,7 +161,7 @@ class Loading:
             UsageError: The file changed meanwhile.
         """
         wanted = self.why_not and self.has_run and self.takes_one_item and not self._file.random
-        if not wanted or self.single_run_s > SLOW_RUN_S:
+        if not wanted or self.single_run_s > _SLOW_ITEM_S:
             return None
         symbols = {dim for tensor in (*self.inputs, *self.outputs) for dim in tensor.shape}
         try:

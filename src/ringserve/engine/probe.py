@@ -129,6 +129,8 @@ class Prober:
         repeats = self._single is not self._runs or self._single.median_s(1) <= SLOW_RUN_S
         steady = {1} if repeats else set()
         for rows in sorted(rows for rows in {*steady, 2, 3, self._max_batch} if rows <= self._max_batch):
+            if rows > ROWS_MIN and (flaw := self._find_blindness(probe, pool)):
+                return flaw  # what the largest batch would show is no proof either
             # A batch larger than the pool repeats its rows; the shift puts other neighbours side by side.
             numbers = [(number + number // pool) % pool for number in range(rows)]
             try:
