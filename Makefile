@@ -37,9 +37,8 @@ up: .venv/run.stamp
 check: .venv/dev.stamp
 	$(BIN)/ruff format --check .
 	$(BIN)/ruff check .
-	$(BIN)/mypy
 	$(BIN)/lint-imports --no-logo
-	$(BIN)/pytest -q -p no:randomly tests/tidy
+	$(BIN)/mypy & types=$$!; $(BIN)/pytest -q -p no:randomly tests/tidy; tidy=$$?; wait $$types && exit $$tidy
 
 # Tests of how a fleet behaves under load have the machine to themselves; the others share its cores.
 test: check
