@@ -8,7 +8,18 @@ from ringserve.core.signature import Signature, TensorLayout
 from ringserve.core.tensor import DType, ModelSpec, TensorSpec
 from ringserve.errors import ANSWERS, NotFound
 from ringserve.net.decoder_process import work
-from ringserve.wire.decoder import FIRST_ERROR, OF_GRPC, OUTCOME, READ, READ_NAMELESS, asked_of, job_head
+from ringserve.wire.decoder import (
+    FIRST_ERROR,
+    OF_GRPC,
+    OUTCOME,
+    READ,
+    READ_NAMELESS,
+    again_head,
+    asked_of,
+    encode_named,
+    job_head,
+    which_head,
+)
 from ringserve.wire.oip_asked import AskedOutput
 from ringserve.wire.proto.messages import InferRequest
 
@@ -23,22 +34,29 @@ def outcomes_of(*jobs: bytes) -> bytes:
     return outcomes.getvalue()
 
 
-def job(spec: ModelSpec, body: bytes) -> bytes:
-    return job_head(spec, len(body)) + body
+def job(spec: ModelSpec, body: bytes, version: str = "") -> bytes:
+    """Both jobs of a body of /infer."""
+    return which_head(len(body)) + body + again_head(spec, version)
+
+
+def named(name: str = "", version: str = "") -> bytes:
+    return encode_named(name, version)
 
 
 def test_jobs_of_several_models_are_answered_in_their_order() -> None:
     said = outcomes_of(
         job(SPEC, b'{"input_data": [1, 2]}'),
-        job(OTHER, b'{"request_id": "r", "input_data": [1, 2, 3]}'),
-        job(SPEC, b"["),
+        job(OTHER, b'{"request_id": "r", "input_data": [1, 2, 3], "model": "n", "model_version": "4"}', "4"),
+        which_head(1) + b"[",
     )
     first = Signature("m", "", (TensorLayout("x", DType.FP32, (1, 2)),)).encoded
-    second = Signature("n", "", (TensorLayout("y", DType.INT64, (3,)),)).encoded
+    second = Signature("n", "4", (TensorLayout("y", DType.INT64, (3,)),)).encoded
     expected = (
-        OUTCOME.pack(READ_NAMELESS, 0, len(first), 0, 8)
+        named()
+        + OUTCOME.pack(READ_NAMELESS, 0, len(first), 0, 8)
         + first
         + struct.pack("<2f", 1, 2)
+        + named("n", "4")
         + OUTCOME.pack(0, 1, len(second), 0, 24)
         + b"r"
         + second
@@ -48,10 +66,17 @@ def test_jobs_of_several_models_are_answered_in_their_order() -> None:
     assert b"the body is not JSON" in said[len(expected) :]
 
 
+def test_a_body_is_kept_for_the_next_job_alone() -> None:
+    body = b'{"input_data": [1, 2]}'
+    said = outcomes_of(which_head(len(body)) + body + 2 * again_head(SPEC, ""))
+    assert b"input_data is missing" in said
+
+
 def test_a_job_that_is_cut_short_ends_the_work() -> None:
-    whole = job(SPEC, b'{"input_data": [1, 2]}')
+    body = b'{"input_data": [1, 2]}'
+    whole = which_head(len(body)) + body
     assert outcomes_of(whole[:-1]) == b""
-    assert outcomes_of(whole, whole[:5]) == outcomes_of(whole)
+    assert outcomes_of(whole, whole[:5]) == outcomes_of(whole) == named()
 
 
 def test_a_message_of_grpc_is_a_job_too() -> None:

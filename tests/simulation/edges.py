@@ -15,6 +15,7 @@ from unittest.mock import patch
 
 from ringserve.gateway import shell as gateway_shell
 from ringserve.settings import Settings
+from ringserve.worker import served as worker_served
 from ringserve.worker import shell as worker_shell
 from tests.simulation.loop import ProcessLoop
 from tests.simulation.model import SimRuns
@@ -64,9 +65,9 @@ def simulated_edges() -> Iterator[None]:
     ]
     places: list[tuple[ModuleType, str, object]] = [(module, "monotonic", monotonic) for module in timed]
     places += [
-        (worker_shell, "Runs", SimRuns),
         (worker_shell, "Listener", SimListener),
-        (worker_shell, "Node", WatchedNode),
+        (worker_served, "Runs", SimRuns),
+        (worker_served, "Node", WatchedNode),
         (gateway_shell, "Listener", SimListener),
         (gateway_shell, "Router", WatchedRouter),
     ]

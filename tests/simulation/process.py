@@ -8,6 +8,7 @@ from collections.abc import Awaitable, Callable
 from typing import TYPE_CHECKING, Any, cast
 
 from ringserve.core.batcher import Batch
+from ringserve.core.node import Node
 from ringserve.core.single_flight import Flight
 from ringserve.core.tensor import ModelSpec
 from ringserve.errors import ModelFailed
@@ -157,6 +158,19 @@ class Door(asyncio.Protocol):
             link.data_received(rest)
 
 
+class OneModelShell(WorkerShell):
+    """A worker's shell with one model."""
+
+    node: Node = cast("Node", None)
+
+    def serve(self, engine: SimEngine) -> None:
+        """Serve it from now on."""
+        self.shelf.add(cast("Any", engine), self.settings)
+        (served,) = self.shelf
+        self.node = served.node
+        self.open()
+
+
 class WorkerProcess(Process):
     """A worker: the real shell, links and node, and a toy engine that may hang, fail and kill.
 
@@ -180,7 +194,7 @@ class WorkerProcess(Process):
         self.computed = world.computed.setdefault(self.name, set())
         self.running: dict[int, Batch] = {}
         self.enter()
-        self.shell = WorkerShell(world.plan.fleet.worker, self.name)
+        self.shell = OneModelShell(world.plan.fleet.worker, self.name)
         self.shell.incarnation = self.incarnation
         self.shell.links = cast("Any", InOrder())
         self.loop.leave()
@@ -193,7 +207,7 @@ class WorkerProcess(Process):
     def load(self, spec: ModelSpec) -> None:
         """Serve from now on."""
         if not self.leaving:
-            self.shell.serve(cast("Any", SimEngine(self, spec, self.pace)))
+            self.shell.serve(SimEngine(self, spec, self.pace))
             cast("Any", self.shell.node).process = self
 
     def accept(self, end: End) -> None:

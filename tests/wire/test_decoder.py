@@ -46,6 +46,22 @@ def test_a_request_comes_out_as_it_went_in(request_id: str | None, payload: byte
     assert asked == b""
 
 
+@given(st.text(), st.text())
+def test_the_model_that_a_body_names_comes_out_as_it_went_in(name: str, version: str) -> None:
+    outcome = decoder.encode_named(name, version)
+    kind, *sizes = decoder.OUTCOME.unpack_from(outcome)
+    first, second, third, fourth = cut(outcome[decoder.OUTCOME.size :], sizes)
+    assert decoder.named_in((kind, first, second, third, fourth)) == (name, version)
+
+
+def test_the_two_jobs_of_a_body_of_infer_have_a_body_without_a_model_and_a_model_without_a_body() -> None:
+    assert decoder.JOB.unpack(decoder.which_head(7)) == (0, 7, decoder.WHICH, 0)
+    again = decoder.again_head(SPEC, "3")
+    spec_size, *rest = decoder.JOB.unpack_from(again)
+    assert rest == [0, decoder.AGAIN, 1]
+    assert decode_spec(again[decoder.JOB.size :][:spec_size]) == SPEC
+
+
 @given(st.lists(st.builds(AskedOutput, st.booleans(), st.integers(0, 99))), st.integers(0, TIMEOUT_US_MAX))
 def test_what_is_asked_of_an_answer_comes_out_as_it_went_in(outputs: list[AskedOutput], timeout: int) -> None:
     request = RestRequest("r", SIGNATURE, b"12345678", tuple(outputs), timeout)
@@ -69,5 +85,8 @@ def test_an_error_comes_out_as_it_went_in(kind: type[ServeError]) -> None:
     outcome = decoder.encode_error(kind("why"))
     number, size, *rest = decoder.OUTCOME.unpack_from(outcome)
     assert rest == [0, 0, 0]
+    sentence = outcome[decoder.OUTCOME.size :][:size]
     with pytest.raises(kind, match=r"^why$"):
-        decoder.request_id_of(number, outcome[decoder.OUTCOME.size :][:size])
+        decoder.request_id_of(number, sentence)
+    with pytest.raises(kind, match=r"^why$"):
+        decoder.named_in((number, sentence, b"", b"", b""))

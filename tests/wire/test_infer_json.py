@@ -4,6 +4,7 @@ import json
 import struct
 
 import numpy as np
+import orjson
 import pytest
 from hypothesis import given
 from hypothesis import strategies as st
@@ -13,7 +14,7 @@ from ringserve.core.signature import Result, ResultLayout, TensorLayout
 from ringserve.core.tensor import Dim, DType, ModelSpec, TensorSpec
 from ringserve.errors import BadRequest, ModelFailed, NotFinite, TooLarge
 from ringserve.limits import TENSOR_ELEMENTS_MAX
-from ringserve.wire.infer_json import InferCodec
+from ringserve.wire.infer_json import InferCodec, decode_infer
 
 
 def codec(shape: tuple[Dim, ...] = ("b", 3), dtype: DType = DType.FP32, inputs: int = 1) -> InferCodec:
@@ -256,3 +257,38 @@ def test_the_bytes_of_an_answer_are_pinned() -> None:
 def test_a_first_dimension_that_belongs_to_the_item_is_one_row() -> None:
     request = codec(shape=(3, 2)).decode(b'{"input_data": [1, 2, 3, 4, 5, 6]}')
     assert (request.signature.inputs[0].shape, request.signature.rows) == ((3, 2), 1)
+
+
+def test_a_body_is_read_for_the_model_and_the_version_that_it_names() -> None:
+    asked = []
+
+    def choose(model: str = "", version: str = "") -> InferCodec:
+        asked.append((model, version))
+        return one
+
+    one = codec()
+    body = b'{"input_data": [1, 2, 3]}'
+    plain = one.decode(body)
+    for fields, expected in [
+        ({}, ("", "")),
+        ({"model": "m"}, ("m", "")),
+        ({"model": "m", "model_version": "1"}, ("m", "1")),
+        ({"model_version": "1"}, ("", "1")),
+    ]:
+        _, request = decode_infer(choose, orjson.dumps({"input_data": [1, 2, 3], **fields}))
+        assert asked.pop() == expected
+        assert (request.payload, request.signature.inputs) == (plain.payload, plain.signature.inputs)
+        assert (request.signature.model, request.signature.version) == ("m", expected[1])
+        assert request.signature.rows == plain.signature.rows
+
+
+@pytest.mark.parametrize("field", ["model", "model_version"])
+def test_a_codec_by_itself_refuses_a_body_that_names_a_model(field: str) -> None:
+    with pytest.raises(BadRequest, match="the body names a model; this is the codec of m alone"):
+        codec().decode(orjson.dumps({"input_data": [1, 2, 3], field: "m"}))
+
+
+@pytest.mark.parametrize("field", ["model", "model_version"])
+def test_a_model_is_named_by_a_string(field: str) -> None:
+    with pytest.raises(BadRequest, match=f"{field} must be a string, got a number"):
+        decode_infer(lambda _model="", _version="": codec(), orjson.dumps({"input_data": [1], field: 3}))

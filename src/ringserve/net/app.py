@@ -82,9 +82,9 @@ async def _decode(request: Request, listener: Listener, deadline: float) -> tupl
     try:
         body = await read_body(request, listener.body_max, held)
         body = await unpack(body, request.headers.get("content-encoding", ""), listener.body_max)
-        codec = listener.backend.codec()
         left_s = deadline - monotonic()
-        return await listener.large_bodies.decode(codec, body, left_s), codec
+        codec, asked = await listener.large_bodies.decode(listener.backend.codec, body, left_s)
+        return asked, codec
     finally:
         held.let_go()
 

@@ -16,16 +16,18 @@ from typing import TYPE_CHECKING, BinaryIO, cast
 
 from ringserve.errors import ServeError
 from ringserve.wire.decoder import (
+    AGAIN,
     ALL_JSON,
     JOB,
     OF_GRPC,
-    OF_INFER,
+    WHICH,
     encode_error,
     encode_message,
+    encode_named,
     encode_request,
 )
 from ringserve.wire.hello import decode_spec
-from ringserve.wire.infer_json import InferCodec
+from ringserve.wire.infer_json import Fields, InferCodec, named_model, read_object
 from ringserve.wire.oip_rest import RestCodec
 
 if TYPE_CHECKING:
@@ -48,30 +50,48 @@ def main() -> None:
 
 def work(jobs: BinaryIO, outcomes: BinaryIO) -> None:
     """Take jobs until there are no more; one that is cut short ends the work."""
-    known, infer, rest, grpc = b"", cast("InferCodec", None), cast("RestCodec", None), None
+    decoder = _Decoder()
     while len(head := jobs.read(JOB.size)) == JOB.size:
         spec_size, body_size, json_size, version_size = JOB.unpack(head)
         encoded, version = jobs.read(spec_size), jobs.read(version_size).decode()
         body = jobs.read(body_size)
         if len(body) < body_size:
             return
-        if encoded != known:
-            spec = decode_spec(encoded)
-            known, infer, rest, grpc = encoded, InferCodec(spec), RestCodec(spec), None
         try:
-            if json_size == OF_INFER:
-                outcome = encode_request(infer.decode(body))
-            elif json_size == OF_GRPC:
-                grpc = grpc or _grpc_codec(infer.spec)
-                outcome = encode_message(grpc.decode(body))
-            else:
-                outcome = encode_request(
-                    rest.decode(body, None if json_size == ALL_JSON else json_size, version)
-                )
+            outcome = decoder.outcome(encoded, version, json_size, body)
         except ServeError as error:
             outcome = encode_error(error)
         outcomes.write(outcome)
         outcomes.flush()
+
+
+class _Decoder:
+    """What is kept from one job to the next: the model, and a body of `/infer` whose model is being found."""
+
+    def __init__(self) -> None:
+        self._known = b""
+        self._infer = cast("InferCodec", None)
+        self._rest = cast("RestCodec", None)
+        self._grpc: GrpcCodec | None = None
+        self._fields: Fields = {}
+        self._body = b""
+
+    def outcome(self, encoded: bytes, version: str, json_size: int, body: bytes) -> bytes:
+        fields, kept = self._fields, self._body
+        self._fields, self._body = {}, b""
+        if json_size == WHICH:
+            self._fields, self._body = read_object(body), body
+            return encode_named(*named_model(self._fields))
+        if encoded != self._known:
+            spec = decode_spec(encoded)
+            self._known, self._infer, self._rest = encoded, InferCodec(spec), RestCodec(spec)
+            self._grpc = None
+        if json_size == AGAIN:
+            return encode_request(self._infer.decode_for(version, kept, fields))
+        if json_size == OF_GRPC:
+            self._grpc = self._grpc or _grpc_codec(self._infer.spec)
+            return encode_message(self._grpc.decode(body))
+        return encode_request(self._rest.decode(body, None if json_size == ALL_JSON else json_size, version))
 
 
 def _grpc_codec(spec: ModelSpec) -> GrpcCodec:

@@ -9,11 +9,13 @@ from __future__ import annotations
 
 from typing import TYPE_CHECKING, Protocol
 
+from ringserve.errors import ServeError
 from ringserve.net.deadline_header import deadline_of
 from ringserve.net.http_call import InferCall, RestCall
 from ringserve.net.json_size import json_size_of
 from ringserve.net.oip_pages import served_model
 from ringserve.net.oip_paths import Oip, OipPath, read_path
+from ringserve.wire.infer_json import decode_infer
 
 if TYPE_CHECKING:
     from ringserve.core.signature import Salt
@@ -62,8 +64,11 @@ class InferPath:
         listener = self._listener
         backend = listener.backend
         deadline = deadline_of(head.timeout, now, backend.request_timeout_s)
-        codec = backend.codec()
-        request = codec.decode(body)
+        try:
+            codec = backend.codec()
+            request = codec.decode(body)
+        except ServeError:  # it names a model, or the strict way words what is wrong with it
+            codec, request = decode_infer(backend.codec, body)
         call = InferCall(request.signature, request.payload, salt, now, deadline)
         call.codec = codec
         request_id = request.request_id

@@ -11,27 +11,40 @@ from __future__ import annotations
 import asyncio
 import os
 import sys
+from contextlib import asynccontextmanager
 from typing import TYPE_CHECKING
 
 from ringserve.core.signatures import Signatures
 from ringserve.errors import DeadlinePassed, QueueFull, ServeError, TooLarge
 from ringserve.limits import BODIES_BYTES_MAX, DECODER_IDLE_S, LARGE_BODY_BYTES
-from ringserve.wire.decoder import ALL_JSON, OUTCOME, asked_of, job_head, request_id_of
-from ringserve.wire.infer_json import InferRequest
+from ringserve.wire.decoder import (
+    ALL_JSON,
+    OUTCOME,
+    again_head,
+    asked_of,
+    job_head,
+    named_in,
+    request_id_of,
+    which_head,
+)
+from ringserve.wire.infer_json import InferRequest, decode_infer
 from ringserve.wire.oip_rest import RestRequest
 
 if TYPE_CHECKING:
     from asyncio.subprocess import Process
+    from collections.abc import AsyncIterator
 
     from ringserve.core.signature import Signature
     from ringserve.core.tensor import ModelSpec
-    from ringserve.wire.infer_json import InferCodec
+    from ringserve.wire.decoder import Outcome
+    from ringserve.wire.infer_json import Choose, InferCodec
     from ringserve.wire.oip_rest import RestCodec
 
     Decoded = tuple[str | None, Signature, bytes, bytes]
 
 
 _PIPE_BYTES = 1 << 20
+_MODELS_KNOWN_MAX = 64
 
 
 class BodiesFull(QueueFull):
@@ -105,11 +118,13 @@ class LargeBodies:
         """These bytes are decoded, or refused."""
         self.held_bytes -= size
 
-    async def decode(self, codec: InferCodec, body: bytes, deadline_in_s: float) -> InferRequest:
-        """Read a body, large or small.
+    async def decode(
+        self, choose: Choose, body: bytes, deadline_in_s: float
+    ) -> tuple[InferCodec, InferRequest]:
+        """Read a body of `/infer`, large or small, for the model that it names.
 
         Args:
-            codec: Of the model that is asked.
+            choose: Finds the codec of a model.
             body: The whole of it.
             deadline_in_s: Seconds until nobody waits any more.
 
@@ -117,10 +132,13 @@ class LargeBodies:
             ServeError: It is refused, takes too long, or the decoder ended on it.
         """
         if len(body) <= LARGE_BODY_BYTES:
-            return codec.decode(body)
-        head = job_head(codec.spec, len(body))
-        request_id, signature, _asked, payload = await self.in_turn(codec.spec, head, body, deadline_in_s)
-        return InferRequest(request_id, signature, payload)
+            return decode_infer(choose, body)
+        async with self._turn_within(deadline_in_s):
+            name, version = named_in(await self._ask(which_head(len(body)), body))
+            codec = choose(name, version)
+            decoded = await self._ask(again_head(codec.spec, version), b"")
+        request_id, signature, _asked, payload = self._checked(codec.spec, decoded)
+        return codec, InferRequest(request_id, signature, payload)
 
     async def decode_rest(
         self, codec: RestCodec, body: bytes, json_size: int | None, version: str, deadline_in_s: float
@@ -146,9 +164,16 @@ class LargeBodies:
         Raises:
             ServeError: It is refused, takes too long, or the decoder ended on it.
         """
+        async with self._turn_within(deadline_in_s):
+            outcome = await self._ask(head, body)
+        return self._checked(spec, outcome)
+
+    @asynccontextmanager
+    async def _turn_within(self, deadline_in_s: float) -> AsyncIterator[None]:
+        """Have the decoder for oneself."""
         try:
             async with asyncio.timeout(deadline_in_s), self._turn:
-                return await self._ask(spec, head, body)
+                yield
         except TimeoutError:
             sentence = (
                 "the body was not decoded within the time the request had; send less, or binary tensors"
@@ -159,7 +184,7 @@ class LargeBodies:
         """End the decoder."""
         self._rest()
 
-    async def _ask(self, spec: ModelSpec, head: bytes, body: bytes) -> Decoded:
+    async def _ask(self, head: bytes, body: bytes) -> Outcome:
         process = await self._awake()
         assert process.stdin is not None
         assert process.stdout is not None
@@ -181,12 +206,18 @@ class LargeBodies:
                 self._idle = asyncio.get_running_loop().call_later(DECODER_IDLE_S, self._rest)
             else:
                 self._kill()
+        return kind, name, signature, asked, payload
+
+    def _checked(self, spec: ModelSpec, outcome: Outcome) -> Decoded:
+        """Hold what the decoder read against the model."""
+        kind, name, signature, asked, payload = outcome
         request_id = request_id_of(kind, name)
         instance = spec.name, spec.version, spec.digest
         known = self._signatures.get(instance)
         if known is None:
-            known = Signatures(spec)
-            self._signatures = {instance: known}
+            if len(self._signatures) >= _MODELS_KNOWN_MAX:
+                self._signatures.clear()
+            known = self._signatures[instance] = Signatures(spec)
         return request_id, known.find(signature), asked, payload
 
     async def _awake(self) -> Process:

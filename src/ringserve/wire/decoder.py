@@ -1,11 +1,15 @@
 """What a server and its decoder process say to each other: lengths first, then bytes.
 
 A job is the length of the model's spec and of the body (4 bytes each, little-endian), the length of the JSON
-at the body's beginning (-1 for all of it, -2 where the body is one of `/infer`, -3 where it is a message of
-gRPC), the length of the version that the path names, then the spec as JSON, the version, and the body.
-An outcome is one byte (0 read, 1 read and without a request id, 2 + n error n of `errors.ANSWERS`), four
-lengths, and the request id, the encoded signature, what is asked of the answer (JSON; empty for `/infer`) and
-the payload; of an error the sentence stands in the first place and the others are empty.
+at the body's beginning (-1 for all of it, -3 where it is a message of gRPC), the length of the version that is
+asked for, then the spec as JSON, the version, and the body. An outcome is one byte (0 read, 1 read and without
+a request id, 2 + n error n of `errors.ANSWERS`), four lengths, and the request id, the encoded signature, what
+is asked of the answer (JSON; empty for `/infer`) and the payload; of an error the sentence stands in the first
+place and the others are empty.
+
+A body of `/infer` takes two jobs, since only itself tells which model is asked. With -2 in place of the
+JSON's length, and neither spec nor version, it is read as JSON, and the outcome has the name and the version
+in the first two places. The next job has -4, the spec of that model, the version, and no body.
 """
 
 from __future__ import annotations
@@ -28,13 +32,43 @@ if TYPE_CHECKING:
 JOB = Struct("<IIqI")
 OUTCOME = Struct("<BIIII")
 READ, READ_NAMELESS, FIRST_ERROR = 0, 1, 2
-ALL_JSON, OF_INFER, OF_GRPC = -1, -2, -3
+ALL_JSON, WHICH, OF_GRPC, AGAIN = -1, -2, -3, -4
+Outcome = tuple[int, bytes, bytes, bytes, bytes]
+"""Its kind, and the four that follow."""
 
 
-def job_head(spec: ModelSpec, body_size: int, json_size: int = OF_INFER, version: str = "") -> bytes:
+def job_head(spec: ModelSpec, body_size: int, json_size: int, version: str = "") -> bytes:
     """Everything of a job but its body, which follows."""
     encoded, named = encode_spec(spec), version.encode()
     return JOB.pack(len(encoded), body_size, json_size, len(named)) + encoded + named
+
+
+def which_head(body_size: int) -> bytes:
+    """The same for a body of `/infer`: which model does it name?"""
+    return JOB.pack(0, body_size, WHICH, 0)
+
+
+def again_head(spec: ModelSpec, version: str) -> bytes:
+    """The whole job that reads the body that came last for this model."""
+    return job_head(spec, 0, AGAIN, version)
+
+
+def encode_named(name: str, version: str) -> bytes:
+    """The outcome of the first job for a body of `/infer`."""
+    return _outcome(
+        READ, name.encode("utf-8", "surrogatepass"), version.encode("utf-8", "surrogatepass"), b"", b""
+    )
+
+
+def named_in(outcome: Outcome) -> tuple[str, str]:
+    """The model and version of an outcome of `encode_named`.
+
+    Raises:
+        ServeError: The outcome is an error: this one.
+    """
+    kind, name, version, _, _ = outcome
+    _raise_where_refused(kind, name)
+    return name.decode("utf-8", "surrogatepass"), version.decode("utf-8", "surrogatepass")
 
 
 def encode_request(request: InferRequest | RestRequest) -> bytes:
@@ -83,6 +117,10 @@ def request_id_of(kind: int, name: bytes) -> str | None:
     Raises:
         ServeError: The outcome is an error: this one.
     """
-    if kind >= FIRST_ERROR:
-        raise ANSWERS[kind - FIRST_ERROR](name.decode("utf-8", "replace"))
+    _raise_where_refused(kind, name)
     return None if kind == READ_NAMELESS else name.decode("utf-8", "surrogatepass")
+
+
+def _raise_where_refused(kind: int, sentence: bytes) -> None:
+    if kind >= FIRST_ERROR:
+        raise ANSWERS[kind - FIRST_ERROR](sentence.decode("utf-8", "replace"))

@@ -9,6 +9,7 @@ words the error. Booleans are numbers to Python, so a body that holds one never 
 from __future__ import annotations
 
 from struct import Struct, error
+from typing import Any, Protocol
 
 import numpy as np
 import orjson
@@ -21,6 +22,63 @@ from ringserve.limits import TENSOR_ELEMENTS_MAX
 from ringserve.wire.nested import item_shape_of, kind_of, pack_elements
 
 _KNOWN_MAX = 256
+MODEL, VERSION = "model", "model_version"
+"""The fields that name a model where several are served."""
+
+Fields = dict[str, object]
+
+
+class Choose(Protocol):
+    """Finds the codec of a model."""
+
+    def __call__(self, model: str = "", version: str = "") -> InferCodec:
+        """By name and version; without them the one that serves whoever names none."""
+
+
+def read_object(body: bytes) -> Fields:
+    """The fields of a body.
+
+    Raises:
+        BadRequest: It is no JSON object.
+    """
+    try:
+        value = orjson.loads(body)
+    except orjson.JSONDecodeError as cause:
+        raise _no_json(cause) from cause
+    if not isinstance(value, dict):
+        raise _no_object(value)
+    return value
+
+
+def named_model(value: Fields) -> tuple[str, str]:
+    """The model and the version that a body names; empty where it does not.
+
+    Raises:
+        BadRequest: They are no strings.
+    """
+    named = []
+    for field in (MODEL, VERSION):
+        name = value.get(field, "")
+        if not isinstance(name, str):
+            raise BadRequest(f"{field} must be a string, got {_kind(name)}")
+        named.append(name)
+    return named[0], named[1]
+
+
+def decode_infer(choose: Choose, body: bytes) -> tuple[InferCodec, InferRequest]:
+    """Read a body for the model that it names.
+
+    Args:
+        choose: Finds the codec.
+        body: The whole of it.
+
+    Raises:
+        ServeError: It cannot be read, or the model is not there.
+    """
+    value = read_object(body)
+    name, version = named_model(value)
+    codec = choose(name, version)
+    return codec, codec.decode_for(version, body, value)
 
 
 class InferRequest:
@@ -50,24 +108,34 @@ class InferCodec:
         self._item = self._input.item_shape if self._input is not None else ()
         self._shapes: dict[int, tuple[Struct, Signature]] = {}
         self._nested: dict[tuple[int, ...], Signature] = {}
+        self._versioned: dict[tuple[str, bytes], Signature] = {}
         self._node_ids: dict[str, bytes] = {}
         self._kinds: dict[ResultLayout, tuple[np.dtype[np.generic] | None, int]] = {}
 
-    def decode(self, body: bytes) -> InferRequest:
-        """Read a request's body.
+    def decode(self, body: bytes, fields: Fields | None = None) -> InferRequest:
+        """Read a body.
+
+        Args:
+            body: The whole of it.
+            fields: What `read_object` read from it; without them a body that names a model is refused, since
+                nobody has looked whether it names this one (`decode_infer` does).
 
         Raises:
-            BadRequest: It is not JSON, lacks a field, or does not fit the model's input.
+            BadRequest: It is not JSON, lacks a field, names a model, or does not fit the model's input.
             TooLarge: The input would have more elements than any tensor may have.
         """
         if self.refusal is not None:
             raise BadRequest(self.refusal)
-        try:
-            value = orjson.loads(body)
-        except orjson.JSONDecodeError as cause:
-            raise BadRequest(f"the body is not JSON: {cause}") from cause
-        if not isinstance(value, dict):
-            raise BadRequest(f'the body must be an object like {{"input_data": [...]}}, got {_kind(value)}')
+        value: Any = fields
+        if value is None:
+            try:
+                value = orjson.loads(body)
+            except orjson.JSONDecodeError as cause:
+                raise _no_json(cause) from cause
+            if value.__class__ is not dict:
+                raise _no_object(value)
+            if MODEL in value or VERSION in value:
+                raise BadRequest(f"the body names a model; this is the codec of {self.spec.name} alone")
         request_id = value.get("request_id")
         if request_id.__class__ is not str and "request_id" in value:
             raise BadRequest(f"request_id must be a string, got {_kind(request_id)}")
@@ -83,6 +151,22 @@ class InferCodec:
                 pass  # The strict way words the error, or accepts what the fast way cannot.
         signature, payload = self._strict(data)
         return InferRequest(request_id, signature, payload)
+
+    def decode_for(self, version: str, body: bytes, fields: Fields) -> InferRequest:
+        """The same for a version that was asked for; empty where none was."""
+        request = self.decode(body, fields)
+        if version:
+            plain = request.signature
+            key = version, plain.encoded
+            signature = self._versioned.get(key)
+            if signature is None:
+                signature = Signature(plain.model, version, plain.inputs, plain.outputs)
+                signature.rows = plain.rows
+                if len(self._versioned) >= _KNOWN_MAX:
+                    self._versioned.clear()
+                self._versioned[key] = signature
+            request.signature = signature
+        return request
 
     def encode(self, result: Result, request_id: str, node_id: str, cached: bool, time_us: int) -> bytes:
         """Write an answer's body.
@@ -123,7 +207,7 @@ class InferCodec:
         self._kinds[layout] = found = kind, count_elements(output.shape)
         return found
 
-    def _no_list(self, value: dict[str, object]) -> str:
+    def _no_list(self, value: Fields) -> str:
         assert self._input is not None
         rule = f"must be a list of {kind_of(self._input.dtype)}s"
         if "input_data" not in value:
@@ -169,6 +253,14 @@ def _why_not(spec: ModelSpec) -> str | None:
         name, dtype = spec.inputs[0].name, spec.inputs[0].dtype.name
         return f"input {name} of model {spec.name} has type {dtype}, which /infer cannot carry; use /v2"
     return None
+
+
+def _no_json(cause: Exception) -> BadRequest:
+    return BadRequest(f"the body is not JSON: {cause}")
+
+
+def _no_object(value: object) -> BadRequest:
+    return BadRequest(f'the body must be an object like {{"input_data": [...]}}, got {_kind(value)}')
 
 
 def _kind(value: object) -> str:

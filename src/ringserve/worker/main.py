@@ -5,10 +5,9 @@ from __future__ import annotations
 import asyncio
 import os
 import sys
-from typing import TYPE_CHECKING, Any
+from functools import partial
+from typing import TYPE_CHECKING
 
-from ringserve.engine.session import Engine, Wish
-from ringserve.engine.threads import threads_for
 from ringserve.errors import UsageError
 from ringserve.net.grpc_door import open_grpc
 from ringserve.net.guard import warn_if_open
@@ -16,6 +15,9 @@ from ringserve.net.listening import bind, url_of
 from ringserve.net.process import drain, keep_house, run_process, stop_event, tune_collector
 from ringserve.observe.beat import Beat
 from ringserve.observe.logs import set_up_logs
+from ringserve.worker.folder import Folder
+from ringserve.worker.keeper import Keeper
+from ringserve.worker.loading import open_model
 from ringserve.worker.shell import WorkerShell
 
 if TYPE_CHECKING:
@@ -26,7 +28,7 @@ if TYPE_CHECKING:
 
 
 def run_worker(settings: Settings, port: int, name: str, model: Path, supervisor_fd: int | None) -> int:
-    """Serve one model until told to stop.
+    """Serve a model, or a folder of models, until told to stop.
 
     Returns:
         The exit status: 0 drained, 1 could not answer everything in time, 2 a usage error.
@@ -49,32 +51,37 @@ async def _serve(settings: Settings, listening: socket.socket, name: str, model:
             "--tls-ca: give a worker --tls-cert and --tls-key too; nobody can show a certificate else"
         )
     shell = WorkerShell(settings, name)
+    folder = Folder(model)
+    open_one = partial(open_model, settings, folder, _say)
+    keeper = shell.keeper = Keeper(settings, folder, shell.shelf, open_one, _say, shell.models_changed)
     guard = shell.listener.guard
     shell.listener.grpc = open_grpc(settings, shell.listener)
     warn_if_open(guard, listening, takes_links=True)
     url = url_of(settings.host, listening, tls=guard.tls.server is not None)
     await shell.listener.start(listening)
+    status = 0
     async with asyncio.TaskGroup() as tasks:
         house = tasks.create_task(keep_house(shell, beat), name="house")
-        loading = asyncio.get_running_loop().run_in_executor(None, _load, settings, model)
+        loading = tasks.create_task(_begin(keeper), name="loading")
         stopping = tasks.create_task(stop.wait(), name="stop")
-        either: list[asyncio.Future[Any]] = [loading, stopping]
-        await asyncio.wait(either, return_when=asyncio.FIRST_COMPLETED)
-        failure = loading.exception() if loading.done() else None
-        status = 0
+        await asyncio.wait([loading, stopping], return_when=asyncio.FIRST_COMPLETED)
+        failure = loading.result() if loading.done() else None
+        keeping = None
         if failure is None:
             if loading.done():
-                shell.serve(loading.result())
+                shell.open()
                 tune_collector()
+                keeping = tasks.create_task(keeper.keep(), name="keeper")
                 print(f"ringserve worker {name} ready on {url}", file=sys.stderr, flush=True)  # noqa: T201
                 beat.beat("ready", healthy=True, incarnations=shell.incarnations())
                 await stopping
             status = await drain(shell, settings)
-        house.cancel()
-        stopping.cancel()
+        for task in (house, stopping, loading, keeping):
+            if task is not None:
+                task.cancel()
     if failure is not None:
         raise failure
-    if shell.is_running() or not loading.done():
+    if shell.is_running() or keeper.is_loading:
         # onnxruntime aborts the process when the interpreter is taken down under a run, and a load is not
         # worth waiting for.
         sys.stderr.flush()
@@ -82,16 +89,12 @@ async def _serve(settings: Settings, listening: socket.socket, name: str, model:
     return status
 
 
-def _load(settings: Settings, model: Path) -> Engine:
-    return Engine.load(
-        model,
-        provider=settings.provider,
-        batching=settings.batching,
-        max_batch=settings.max_batch,
-        threads=threads_for(settings.workers_here, settings.threads),
-        say=_say,
-        wish=Wish(custom_ops=settings.custom_ops, free_batch=settings.free_batch == "auto"),
-    )
+async def _begin(keeper: Keeper) -> UsageError | None:
+    try:
+        await keeper.begin()
+    except UsageError as error:
+        return error
+    return None
 
 
 def _say(sentence: str) -> None:

@@ -1,58 +1,55 @@
-"""A worker put together: listener, links, node, engine. It only moves bytes between them."""
+"""A worker put together: listener, links, and the models on its shelf. It only moves bytes between them."""
 
 from __future__ import annotations
 
-import asyncio
 import logging
 import os
 from time import monotonic
-from typing import TYPE_CHECKING, cast
+from typing import TYPE_CHECKING
 
-from ringserve.core.admission import Admission
 from ringserve.core.batcher import CutReason
-from ringserve.core.node import Node, NodeSettings
-from ringserve.core.router.worker_state import Hello, Offer
-from ringserve.core.run_place import RunPlace
-from ringserve.errors import Draining, MethodNotAllowed, ModelGone, NotReady, ServeError
-from ringserve.limits import LINKS_MAX, UNPROVED_LINKS_MAX
+from ringserve.core.router.worker_state import Hello
+from ringserve.errors import BadRequest, Draining, MethodNotAllowed, NotFound, NotReady, ServeError
+from ringserve.limits import LINKS_MAX, MODELS_MAX, UNPROVED_LINKS_MAX
 from ringserve.net.link_server import LinkServer
 from ringserve.net.listener import Listener
 from ringserve.net.pages import describe_model
-from ringserve.net.timer import Timer
 from ringserve.observe.catalogue.metric import Snapshot
 from ringserve.observe.catalogue.server import SERVER
 from ringserve.observe.catalogue.worker import WORKER, WorkerStatistics
 from ringserve.wire import records
-from ringserve.wire.asked_model import check_model
-from ringserve.wire.hello import encode_worker_hello
-from ringserve.wire.infer_json import InferCodec
-from ringserve.wire.oip_pages import ModelStatistics
-from ringserve.worker.runs import Runs
-from ringserve.worker.served import Served
+from ringserve.wire.hello import encode_models, encode_worker_hello
+from ringserve.worker.shelf import Shelf
 
 if TYPE_CHECKING:
     from collections.abc import Callable, Sequence
 
-    from ringserve.core.batcher import Batch
     from ringserve.core.call import Call
-    from ringserve.core.router.worker_state import Unready
-    from ringserve.core.signature import Result
+    from ringserve.core.router.worker_state import Offer, Unready
     from ringserve.core.tensor import ModelSpec
-    from ringserve.engine.session import Engine
     from ringserve.net.backend import Page
     from ringserve.observe.catalogue.roles import Snapshots
     from ringserve.settings import Settings
+    from ringserve.wire.infer_json import InferCodec
+    from ringserve.wire.oip_pages import ModelStatistics
+    from ringserve.worker.keeper import Keeper
+    from ringserve.worker.served import Served
 
 log = logging.getLogger(__name__)
-TICK_S = 1.0
 NAMES_MAX = 16
 
 
 class WorkerShell:
-    """The worker's process, apart from its life cycle."""
+    """The worker's process, apart from its life cycle.
+
+    Attributes:
+        shelf: The models that it serves.
+        keeper: Loads and unloads them; None where nobody does.
+        is_open: Whether it serves what there is, be it nothing.
+    """
 
     def __init__(self, settings: Settings, name: str) -> None:
-        """Listen-able at once; a model comes with `serve`."""
+        """Listen-able at once; models come on the shelf, and then `open`."""
         self.settings = settings
         self.name = name
         self.incarnation = os.urandom(8).hex()
@@ -61,148 +58,128 @@ class WorkerShell:
         self.listener = Listener(settings, self)
         self.links: set[LinkServer] = set()
         self.unproved: set[LinkServer] = set()
-        self.node = cast("Node", None)
-        self._served = cast("Served", None)
-        self._engine: Engine | None = None
-        self._codec: InferCodec | None = None
-        self._runs: Runs | None = None
-        self._place: RunPlace | None = None
-        self._timer: Timer | None = None
-        self._loop = asyncio.get_running_loop()
-        self._flush_due = False
+        self.shelf = Shelf(name, settings.default_model)
+        self.keeper: Keeper | None = None
+        self.is_open = False
+        self._models_told = b""
         self._draining = False
         self._names_called: set[str] = set()
 
-    def serve(self, engine: Engine) -> None:
-        """Take calls for this model from now on."""
-        settings, spec = self.settings, engine.spec
-        wait = settings.max_wait_ms
-        admission = Admission(settings.max_queue, None if wait == "auto" else float(wait) / 1000)
-        admission.full_batch_s = engine.full_batch_s
-        if engine.full_batch_s > 0:
-            admission.observe_run(spec.max_batch, engine.full_batch_s / engine.slots)
-        shape = NodeSettings(
-            name=self.name,
-            cacheable=spec.cacheable,
-            cache_capacity=settings.cache_capacity,
-            cache_bytes_max=settings.cache_bytes,
-            verify_hits=settings.verify_hits,
-            max_batch=spec.max_batch,
-            batch_timeout_s=settings.batch_timeout_ms / 1000,
-            window=settings.batch_policy == "window",
-            slots=engine.slots,
-        )
-        self._engine = engine
-        # A model that took no probe has no warm-up figures, and nobody knows how long it runs.
-        measured = engine.full_batch_s > 0
-        place = RunPlace(engine.full_batch_s, allowed=measured and engine.slots == 1)
-        self._place = place
-        self._runs = Runs(engine, place, engine.slots, self._finished)
-        self.node = Node(shape, admission, self._runs.start)
-        self.node.slowest_run_s = engine.slowest_run_s
-        self._served = Served(1, spec, self.node, self.took)
-        self._codec = InferCodec(spec)
-        self._timer = Timer(self.node.tick, lambda _now: self.node.next_wake(), TICK_S)
-        self._timer.start()
+    def open(self) -> None:
+        """Be ready from now on, and take links."""
+        self.is_open = True
+
+    def models_changed(self) -> None:
+        """Tell the gateways what is served now, where that is news."""
+        models = encode_models(self.offers(), self.unready())
+        if models != self._models_told:
+            self._models_told = models
+            for link in self.links:
+                link.tell_models(models)
 
     # Backend
 
     def metrics(self, now: float) -> Snapshots:
-        """What `GET /metrics` shows; of the node nothing before there is a model."""
+        """What `GET /metrics` shows; of the models nothing before they are loaded."""
         server = Snapshot(SERVER, self.listener.statistics("worker", self.state(), self.healthy()))
-        place = self._place
-        if place is None:
+        if not self.is_open:
             return [server]
-        links = len(self.links)
-        own = WorkerStatistics(self.node.statistics(now), links, LINKS_MAX, place.inline, place.moves)
+        shelf = self.shelf
+        models = [shelf.numbered(offer.number).shown(now) for offer in shelf.offers()]
+        own = WorkerStatistics(models, len(shelf), MODELS_MAX, len(self.links), LINKS_MAX)
         return [server, Snapshot(WORKER, own)]
 
     def offers(self) -> Sequence[Offer]:
         """The models that are ready."""
-        return () if self._engine is None else (Offer(self._served.number, self._engine.spec, default=True),)
+        return self.shelf.offers()
 
     def unready(self) -> Sequence[Unready]:
         """The models that are known and not served now."""
-        return ()
+        return self.keeper.unready() if self.keeper is not None else ()
 
-    async def control(self, action: str, name: str) -> None:  # noqa: ARG002 - the same for all
-        """Not taken yet."""
-        raise MethodNotAllowed("the models of a running server do not change; start it anew")
+    async def control(self, action: str, name: str) -> None:
+        """Load or unload a model; returns when that is done.
 
-    def model_statistics(self, spec: ModelSpec, now: float) -> ModelStatistics:  # noqa: ARG002 - there is one
-        """What the node counts."""
-        counted = self.node.statistics(now)
-        return ModelStatistics(
-            answered=counted.answered,
-            total_s=counted.total.sum,
-            failed=counted.failed,
-            hits=counted.cache.hits,
-            misses=counted.cache.misses,
-            rows=int(counted.batch_items.sum),
-            runs=counted.runs,
-            queue_s=counted.queue.sum,
-            run_s=counted.run.sum,
-        )
+        Raises:
+            ServeError: It cannot be done, or not here.
+        """
+        if self.keeper is None:
+            raise MethodNotAllowed("the models of this server do not change")
+        await self.keeper.control(action, name)
+
+    def model_statistics(self, spec: ModelSpec, now: float) -> ModelStatistics:
+        """What the model's node counts."""
+        return self.shelf.find(spec.name, spec.version).statistics(now)
 
     def codec(self, model: str = "", version: str = "") -> InferCodec:
-        """The model's codec, once it is loaded."""
-        if self._codec is None:
-            raise NotReady("the model is still loading", 1.0)
-        check_model(self._codec.spec, model or self._codec.spec.name, version)
-        return self._codec
+        """The codec of a model.
+
+        Raises:
+            ServeError: It is not served, not ready, or it is not clear which one is meant.
+        """
+        unnamed = self.shelf.unnamed
+        if unnamed is None or model or version:
+            return self._find(model, version).codec
+        return unnamed.codec
+
+    def _find(self, model: str, version: str) -> Served:
+        try:
+            return self.shelf.find(model, version)
+        except NotFound as error:
+            if not self.is_open:
+                raise NotReady("the model is still loading", 1.0) from None
+            if self.keeper is None:
+                raise
+            raise self.keeper.why_not(model or self.settings.default_model, version, error) from None
 
     def submit(self, call: Call, now: float) -> None:
-        """Take a call from a connection; what arrives in one turn of the loop runs together."""
-        self._served.submit(call, now)
-
-    def took(self, call: Call) -> None:
-        """A node has taken a call."""
-        timer = self._timer
-        if timer is not None and call.deadline < timer.at:
-            timer.wake_by(call.deadline)
-        if not self._flush_due:
-            self._flush_due = True
-            self._loop.call_soon(self._flush_soon)
+        """Take a call from a connection."""
+        try:
+            served = self.shelf.find_for(call)
+        except (NotFound, BadRequest) as error:
+            call.fail(error)
+        else:
+            served.submit(call, now)
 
     def cancel(self, call: Call) -> None:
         """The caller left."""
-        self.node.cancel(call)
+        self.shelf.cancel(call)
 
     def link_protocol(self) -> LinkServer | None:
-        """A link for a gateway, once there is a model to serve and until the drain."""
+        """A link for a gateway, from the time when models are ready until the drain."""
         many = len(self.links) >= LINKS_MAX or len(self.unproved) >= UNPROVED_LINKS_MAX
         return LinkServer(self) if self.takes_links and not many else None
 
     # Link host
 
     def served(self, number: int) -> Served:
-        """The model of this number."""
-        if number != self._served.number:
-            raise ModelGone(f"worker {self.name} has no model of number {number} any more")
-        return self._served
+        """The model of this number.
+
+        Raises:
+            ModelGone: It is not loaded any more.
+        """
+        return self.shelf.numbered(number)
 
     @property
     def depth(self) -> int:
         """Rows that wait."""
-        return self.node.depth
+        return self.shelf.depth
 
-    def take_control(self, action: str, name: str, done: Callable[[str | ServeError], None]) -> None:  # noqa: ARG002 - the same for all
-        """Not taken yet."""
-        done(MethodNotAllowed("the models of a running server do not change; start it anew"))
+    def take_control(self, action: str, name: str, done: Callable[[str | ServeError], None]) -> None:
+        """Do what a gateway asks; `done` is called once with the end."""
+        if self.keeper is None:
+            done(MethodNotAllowed("the models of this server do not change"))
+        else:
+            self.keeper.take_control(action, name, done)
 
     @property
     def takes_links(self) -> bool:
         """Whether gateways may be linked now."""
-        return self._engine is not None and not self._draining
+        return self.is_open and not self._draining
 
     def flush(self, now: float) -> None:
-        """Give the engine what there is."""
-        self._flush_due = False
-        self.node.flush(now)
-        if self.settings.batch_policy == "window" and self._timer is not None:
-            wake = self.node.next_wake()
-            if wake is not None and wake < self._timer.at:
-                self._timer.wake_by(wake)
+        """Give the engines what there is."""
+        self.shelf.flush(now)
 
     @property
     def credit_items(self) -> int:
@@ -212,7 +189,6 @@ class WorkerShell:
 
     def hello(self) -> bytes:
         """What a gateway is greeted with."""
-        assert self._engine is not None
         settings = self.settings
         return encode_worker_hello(
             Hello(
@@ -222,14 +198,15 @@ class WorkerShell:
                 credit_items=self.credit_items,
                 credit_bytes=settings.credit_bytes,
                 run_timeout_s=settings.run_timeout_s,
-                slowest_run_s=self.node.slowest_run_s,
+                slowest_run_s=self.shelf.slowest_run_s,
+                unready=tuple(self.unready()),
             )
         )
 
     def pong(self, now: float) -> bytes:
         """A sign of life."""
-        node = self.node
-        return records.PONG.pack(node.oldest_run_s(now), node.slowest_run_s, node.runs_finished, node.depth)
+        shelf = self.shelf
+        return records.PONG.pack(*shelf.worst_run(now), shelf.runs_finished, shelf.depth)
 
     def called(self, name: str) -> None:
         """A gateway told what it calls this worker."""
@@ -245,17 +222,11 @@ class WorkerShell:
         """`starting`, `ready` or `draining`."""
         if self._draining:
             return "draining"
-        return "starting" if self._engine is None else "ready"
+        return "ready" if self.is_open else "starting"
 
     def healthy(self) -> bool:
         """Whether no run is past the hang limit."""
-        if self._engine is None:
-            return True
-        settings = self.settings
-        limit_s = max(settings.hang_timeout_s, 10 * self.node.slowest_run_s)
-        if settings.run_timeout_s > 0:
-            limit_s = min(limit_s, settings.run_timeout_s)
-        return self.node.oldest_run_s(monotonic()) <= limit_s
+        return self.shelf.healthy(monotonic())
 
     def incarnations(self) -> tuple[str, ...]:
         """This process's own."""
@@ -263,7 +234,7 @@ class WorkerShell:
 
     def pending(self) -> int:
         """Calls without an answer."""
-        return 0 if self._engine is None else self.node.pending
+        return self.shelf.pending
 
     def stop_being_ready(self) -> None:
         """Step 1 of a drain."""
@@ -275,8 +246,8 @@ class WorkerShell:
             link.go_away()
 
     def is_running(self) -> bool:
-        """Whether the engine still computes, for nobody once the drain is over."""
-        return self._engine is not None and self.node.is_running
+        """Whether an engine still computes, for nobody once the drain is over."""
+        return self.shelf.is_running()
 
     def gone(self) -> bool:
         """Whether every gateway has let go."""
@@ -284,48 +255,42 @@ class WorkerShell:
 
     def give_up(self) -> None:
         """The drain took too long."""
-        self.node.fail_all(Draining("the worker stops and could not finish this request", 1.0))
-
-    def _flush_soon(self) -> None:
-        if self._flush_due:
-            self.flush(monotonic())
-
-    def _finished(self, batch: Batch, outcome: Sequence[Result] | ServeError, now: float) -> None:
-        self.node.finished(batch, outcome, now)
-        if not self._flush_due:
-            self._flush_due = True
-            self._loop.call_soon(self._flush_soon)
+        self.shelf.fail_all(Draining("the worker stops and could not finish this request", 1.0))
 
     # Pages
 
     def _health(self) -> tuple[int, dict[str, object]]:
+        shelf = self.shelf
         healthy = self.state() == "ready" and self.healthy()
-        node = self.node if self._engine is not None else _NOTHING_YET
-        total = sum(node.cuts.values())
+        counted = shelf.counts()
+        total = sum(counted[reason.value] for reason in CutReason)
         page: dict[str, object] = {
             "healthy": healthy,
             "node_id": self.name,
             "state": self.state(),
-            "total_requests": node.accepted,
-            "cache_hits": node.cache.hits,
-            "cache_size": len(node.cache),
-            "cache_hit_rate": node.cache.hits / node.accepted if node.accepted else 0.0,
+            "total_requests": counted["accepted"],
+            "cache_hits": counted["hits"],
+            "cache_size": sum(len(served.node.cache) for served in shelf),
+            "cache_hit_rate": counted["hits"] / counted["accepted"] if counted["accepted"] else 0.0,
             "batch_processor": {
                 "total_batches": total,
-                "avg_batch_size": node.items_cut / total if total else 0.0,
-                "timeout_batches": node.cuts[CutReason.DUE],
-                "full_batches": node.cuts[CutReason.FULL],
-                "idle_batches": node.cuts[CutReason.IDLE],
+                "avg_batch_size": counted["items"] / total if total else 0.0,
+                "timeout_batches": counted[CutReason.DUE.value],
+                "full_batches": counted[CutReason.FULL.value],
+                "idle_batches": counted[CutReason.IDLE.value],
             },
-            "joins": node.joins,
-            "pending": node.pending,
-            "queue_depth": node.depth,
+            "joins": counted["joins"],
+            "pending": shelf.pending,
+            "queue_depth": shelf.depth,
+            "models": [
+                {"name": offer.spec.name, "version": offer.spec.version, "default": offer.default}
+                for offer in shelf.offers()
+            ],
         }
         return (200 if healthy else 503), page
 
     def _model(self) -> tuple[int, dict[str, object]]:
-        return describe_model(None if self._engine is None else self._engine.spec)
-
-
-_NOTHING_YET = Node(NodeSettings(name=""), Admission(1, None), lambda _batch: None)
-"""What `/health` counts while the model loads."""
+        try:
+            return describe_model(self.codec().spec if self.is_open else None)
+        except ServeError as error:
+            return error.status, {"error": error.message}
