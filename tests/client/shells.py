@@ -15,6 +15,7 @@ from ringserve import AsyncClient, Client
 OK = b'{"model_name": "m", "outputs": []}'
 GOOD = b"HTTP/1.1 200 OK\r\nContent-Length: %d\r\n\r\n%b" % (len(OK), OK)
 BUSY = b"HTTP/1.1 %d X\r\nRetry-After: 0\r\nContent-Length: 15\r\n\r\n" + b'{"error":"busy"}'[:15]
+LATE = b"HTTP/1.1 408 X\r\nContent-Length: 0\r\n\r\n"
 LINGER_NOT = struct.pack("ii", 1, 0)
 
 
@@ -50,6 +51,8 @@ class Scripted:
 
     Attributes:
         seen: The requests, whole.
+        left: Set when the client has closed a connection that was kept silent, or `LATE` is sent.
+        go: Set by the test for `LATE` to be sent.
         connections: How many there were.
         url: Where it listens.
     """
@@ -58,6 +61,7 @@ class Scripted:
         self.seen: list[bytes] = []
         self.connections = 0
         self.left = threading.Event()
+        self.go = threading.Event()
         self._script = list(script)
         self._listener = listener
         self.url = f"http://127.0.0.1:{listener.getsockname()[1]}"
@@ -91,6 +95,12 @@ class Scripted:
             peer.setsockopt(socket.SOL_SOCKET, socket.SO_LINGER, LINGER_NOT)
             return False
         if line == "close":
+            return False
+        if line == "late":
+            peer.sendall(GOOD)
+            assert self.go.wait(20)
+            peer.sendall(LATE)
+            self.left.set()
             return False
         if line == "silence":
             while peer.recv(1 << 16):

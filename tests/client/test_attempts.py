@@ -52,6 +52,10 @@ def test_a_kept_connection_that_was_closed_is_replaced_once_without_counting() -
     assert told == [False, 0.0, True]
     with pytest.raises(ConnectionFailed):
         some.pause_after(LOST, 0.0, kept=True)
+    idle = error_of(408, "", None)
+    assert attempts(0).pause_after(idle, 0.0, kept=True) == 0.0
+    with pytest.raises(ClientError):
+        attempts().pause_after(idle, 0.0, kept=False)
 
 
 def test_what_may_happen_once_only_is_sent_again_only_where_it_cannot_have_arrived() -> None:

@@ -6,7 +6,6 @@ import asyncio
 import socket
 import threading
 from time import monotonic
-from typing import Any
 
 import numpy as np
 import pytest
@@ -99,6 +98,15 @@ def test_a_connection_is_kept_and_replaced_at_once_where_the_server_had_closed_i
         assert (server.connections, len(server.seen)) == (2, 4)
 
 
+def test_bytes_that_came_unasked_on_a_kept_connection_are_no_answer(shell: Maker) -> None:
+    with scripted("late", GOOD) as server, shell(server.url, retries=0) as client:
+        client.infer("m", INPUTS)
+        server.go.set()
+        assert server.left.wait(10)
+        assert client.infer("m", INPUTS).model == "m"
+        assert server.connections == 2
+
+
 def test_an_answer_that_closes_the_connection_is_an_answer(shell: Maker) -> None:
     closing = GOOD.replace(b"200 OK", b"200 OK\r\nConnection: close")
     without_size = b"HTTP/1.1 200 OK\r\n\r\n" + GOOD.partition(b"\r\n\r\n")[2]
@@ -123,6 +131,8 @@ def test_loading_is_not_asked_for_twice_where_it_may_have_arrived(shell: Maker) 
             client.load("m")
         assert server.seen[1].startswith(b"POST /v2/repository/models/m/load ")
         assert len(server.seen) == 2
+        client.unload("m")
+        assert server.seen[2].startswith(b"POST /v2/repository/models/m/unload ")
 
 
 def test_where_nobody_listens_nothing_is_live_and_a_call_says_so(shell: Maker) -> None:
@@ -196,15 +206,3 @@ def test_idle_connections_beyond_those_kept_are_closed() -> None:
         for _ in range(3):
             client.infer("m", INPUTS)
         assert server.connections == 3
-
-
-def test_whatever_the_loop_nobody_waits_for_bytes_that_nobody_asked_for() -> None:
-    """A server that speaks unasked on a kept connection has it closed; the next call takes another."""
-    unasked = GOOD + b"HTTP/1.1 408 X\r\n\r\n"
-
-    async def ask(server: Scripted) -> Any:  # noqa: ANN401
-        async with ringserve.AsyncClient(server.url, retries=0) as client:
-            return [await client.infer("m", INPUTS) for _ in range(2)]
-
-    with scripted(unasked, GOOD) as server:
-        assert len(asyncio.run(ask(server))) == 2

@@ -3,7 +3,7 @@
 | what came | again |
 |---|---|
 | nobody listens, no connection comes about | after a pause, which doubles |
-| a kept connection was closed before any byte of an answer | at once on a new one, once, uncounted |
+| a kept connection was closed before any byte of an answer, or with a 408 | at once on a new one, uncounted |
 | a new connection was lost before any byte of an answer | after a pause, unless it may be sent once only |
 | 429, 503 | after the time the server names, or else the pause |
 | anything else: 4xx, 500, 504, a part of an answer | never |
@@ -23,6 +23,7 @@ if TYPE_CHECKING:
 
 PAUSE_FIRST_S = 0.05
 PAUSE_MAX_S = 2.0
+_IDLE = 408
 
 
 class Attempts:
@@ -64,8 +65,7 @@ class Attempts:
         Raises:
             ClientError: The same error, where there is no next attempt.
         """
-        stale = isinstance(error, ConnectionFailed) and kept and not error.answering
-        if stale and not self._renewed:
+        if kept and not self._renewed and self._is_stale(error):
             self._renewed = True
             return 0.0
         if self._left <= 0 or not self._is_safe(error):
@@ -76,6 +76,13 @@ class Attempts:
         self._left -= 1
         self._made += 1
         return pause_s
+
+    @staticmethod
+    def _is_stale(error: ClientError) -> bool:
+        """Whether the server had given the connection up; some say so with a 408 when it has been idle."""
+        if isinstance(error, RequestRefused):
+            return error.status == _IDLE
+        return isinstance(error, ConnectionFailed) and not error.answering
 
     def _is_safe(self, error: ClientError) -> bool:
         if isinstance(error, ConnectionFailed):

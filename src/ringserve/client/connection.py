@@ -7,6 +7,7 @@ keeps it for ever.
 from __future__ import annotations
 
 import os
+import select
 import socket
 import ssl
 from time import monotonic
@@ -32,7 +33,7 @@ class Connection:
         kept: Whether it has brought an answer already.
     """
 
-    __slots__ = ("_socket", "kept")
+    __slots__ = ("_look", "_socket", "kept")
 
     def __init__(self, target: Target, deadline: float) -> None:
         """Connect.
@@ -50,6 +51,8 @@ class Connection:
             raise ConnectionFailed(f"no connection to {target}: {reason_of(error)}") from error
         plain.setsockopt(socket.IPPROTO_TCP, socket.TCP_NODELAY, 1)
         self._socket = plain
+        self._look = select.poll()
+        self._look.register(plain.fileno(), select.POLLIN)
         if target.tls is None:
             return
         try:
@@ -60,6 +63,10 @@ class Connection:
             if is_late(error):
                 raise
             raise tls_failure(target, error) from error
+
+    def is_quiet(self) -> bool:
+        """Whether nothing has come since the last answer: neither its end nor bytes that nobody asked for."""
+        return not self._look.poll(0)
 
     def close(self) -> None:
         """Close it."""

@@ -195,10 +195,14 @@ class Client:
     def _take(self, deadline: float, *, fresh: bool) -> Connection:
         if fresh:
             self._drop_kept()
-        try:
-            return self._kept.pop()
-        except IndexError:
-            return Connection(self._target, deadline)
+        while True:
+            try:
+                connection = self._kept.pop()
+            except IndexError:
+                return Connection(self._target, deadline)
+            if connection.is_quiet():
+                return connection
+            connection.close()
 
     def _exchange(self, connection: Connection, asked: Asked[Found], deadline: float) -> HttpAnswer:
         """Send and wait; whatever goes wrong closes the connection."""
