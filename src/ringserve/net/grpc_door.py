@@ -30,4 +30,4 @@ def open_grpc(settings: Settings, listener: Listener, *, shared: bool = False) -
     os.environ.setdefault("GRPC_VERBOSITY", "NONE")
     from ringserve.net.grpc_server import GrpcServer  # noqa: PLC0415 - see above
 
-    return GrpcServer(settings, listener.backend, listener.guard, shared=shared)
+    return GrpcServer(settings, listener.backend, listener.guard, listener.large_bodies, shared=shared)

@@ -2,6 +2,7 @@
 
 from __future__ import annotations
 
+import asyncio
 from functools import partial
 from queue import Full, Queue
 from threading import Event, Thread
@@ -16,11 +17,13 @@ from ringserve.net.grpc_reply import Reply
 from ringserve.net.grpc_service import (
     HEALTH_CHECK,
     HEALTH_WATCH,
+    INFER,
     REFLECT,
     REFLECT_ALPHA,
     STREAM,
     GrpcService,
 )
+from ringserve.net.large_messages import takes_long
 from ringserve.wire.oip_grpc import request_id_of, stream_answer, stream_error
 from ringserve.wire.proto.messages import HEALTH, REFLECTION, REFLECTION_ALPHA, SERVICE, methods
 
@@ -34,6 +37,7 @@ _LOOK_S = 0.5
 """How often a thread looks up from a wait that the end of its call does not end."""
 _DETAILS_MAX = 2000
 """Characters of an error's sentence: it travels in a header, and clients take 8 KB of those."""
+_INFERENCES = (INFER, STREAM)
 _CODES = {code.name: code for code in grpc.StatusCode}
 
 
@@ -99,7 +103,10 @@ def _begin(service: GrpcService, method: str, data: bytes, context: grpc.Service
     reply = Reply(service, method, fresh=_wants_fresh(context))
     left_s = context.time_remaining()
     shown = _shown(context) if service.keyed else ()
-    service.loop.call_soon_threadsafe(service.begin, method, data, left_s, shown, reply)
+    if method in _INFERENCES and takes_long(data):
+        asyncio.run_coroutine_threadsafe(service.begin_large(data, left_s, shown, reply), service.loop)
+    else:
+        service.loop.call_soon_threadsafe(service.begin, method, data, left_s, shown, reply)
     return reply
 
 

@@ -21,6 +21,7 @@ if TYPE_CHECKING:
 
     from ringserve.net.backend import Backend
     from ringserve.net.guard import Guard
+    from ringserve.net.large_bodies import LargeBodies
     from ringserve.net.tls import Tls
     from ringserve.settings import Settings
 
@@ -39,19 +40,22 @@ class GrpcServer:
         service: What answers.
     """
 
-    def __init__(self, settings: Settings, backend: Backend, guard: Guard, *, shared: bool) -> None:
+    def __init__(
+        self, settings: Settings, backend: Backend, guard: Guard, bodies: LargeBodies, *, shared: bool
+    ) -> None:
         """Listen on `--grpc-port` and begin to serve. Call this in the event loop.
 
         Args:
             settings: Of the process.
             backend: Answers.
             guard: Who may come in.
+            bodies: The large ones that are held and read beside the loop, whatever they came by.
             shared: Whether another process of ours may listen there too: one that this one replaces.
 
         Raises:
             UsageError: The port is taken, or cannot be listened on.
         """
-        self.service = GrpcService(backend, guard.keys, asyncio.get_running_loop())
+        self.service = GrpcService(backend, guard.keys, asyncio.get_running_loop(), bodies)
         self._drain_s = settings.drain_timeout_s
         self._stopped: Event | None = None
         self._drain_began = 0.0

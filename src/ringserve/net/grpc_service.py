@@ -2,6 +2,7 @@
 
 from __future__ import annotations
 
+import logging
 from time import monotonic
 from typing import TYPE_CHECKING
 
@@ -9,8 +10,11 @@ from ringserve.errors import ServeError
 from ringserve.net.grpc_pages import PLAIN, watched
 from ringserve.net.grpc_reply import GrpcCall
 from ringserve.net.key_ring import KeyCheck
+from ringserve.net.large_bodies import HeldBody
+from ringserve.net.large_messages import decode_message
 from ringserve.wire.grpc_reflection import Reflection
 from ringserve.wire.oip_grpc import GrpcCodec
+from ringserve.wire.oip_grpc_split import Parts, split
 from ringserve.wire.proto.messages import HEALTH, REFLECTION, REFLECTION_ALPHA, SERVICE, methods
 
 if TYPE_CHECKING:
@@ -22,7 +26,10 @@ if TYPE_CHECKING:
     from ringserve.net.backend import Backend
     from ringserve.net.grpc_reply import Reply
     from ringserve.net.key_ring import KeyRing
+    from ringserve.net.large_bodies import LargeBodies
+    from ringserve.wire.oip_grpc import GrpcRequest
 
+log = logging.getLogger(__name__)
 INFER = f"/{SERVICE}/ModelInfer"
 STREAM = f"/{SERVICE}/ModelStreamInfer"
 HEALTH_CHECK = f"/{HEALTH}/Check"
@@ -44,9 +51,12 @@ class GrpcService:
         active_at: When a request last came or was settled, in seconds; watching the health is none.
     """
 
-    def __init__(self, backend: Backend, keys: KeyRing | None, loop: asyncio.AbstractEventLoop) -> None:
+    def __init__(
+        self, backend: Backend, keys: KeyRing | None, loop: asyncio.AbstractEventLoop, bodies: LargeBodies
+    ) -> None:
         """Begin with no request."""
         self.backend = backend
+        self._bodies = bodies
         self.loop = loop
         self.keyed = keys is not None
         self.active_at = 0.0
@@ -89,6 +99,28 @@ class GrpcService:
         except ServeError as error:
             reply.fail(error)
 
+    async def begin_large(
+        self, data: bytes, left_s: float | None, shown: Sequence[tuple[bytes, bytes]], reply: Reply
+    ) -> None:
+        """Like `begin`, for an inference that takes long to read: returns when the backend has it."""
+        self._active(INFER)
+        held, now = HeldBody(self._bodies), monotonic()
+        try:
+            salt = self._let_in(INFER, shown)
+            held.grow(len(data), len(data))
+            codec = self._codec_of(split(data))
+            wait_s = self.backend.request_timeout_s if left_s is None else left_s
+            request = await decode_message(self._bodies, codec.spec, data, wait_s)
+            if not reply.done:  # the caller may have left meanwhile
+                self._submit(codec, request, now, left_s, salt, reply)
+        except ServeError as error:
+            reply.fail(error)
+        except Exception:
+            log.exception("a request failed in an unforeseen way")
+            reply.fail(ServeError("the server failed on this request; its log says why"))
+        finally:
+            held.let_go()
+
     def count(self, method: str, code: str) -> None:
         """A request was settled."""
         self._active(method)
@@ -115,10 +147,19 @@ class GrpcService:
 
     def _infer(self, data: bytes, left_s: float | None, salt: Salt | None, reply: Reply) -> None:
         now = monotonic()
+        codec = self._codec_of(split(data))
+        self._submit(codec, codec.decode(data), now, left_s, salt, reply)
+
+    def _submit(
+        self,
+        codec: GrpcCodec,
+        request: GrpcRequest,
+        now: float,
+        left_s: float | None,
+        salt: Salt | None,
+        reply: Reply,
+    ) -> None:
         backend = self.backend
-        spec = backend.codec().spec
-        codec = self._codecs.get(spec.digest) or self._new_codec(spec)
-        request = codec.decode(data)
         timeout_s = backend.request_timeout_s if left_s is None else left_s
         if request.timeout_s:
             timeout_s = min(timeout_s, request.timeout_s)
@@ -131,6 +172,10 @@ class GrpcService:
         call.tops = request.tops
         reply.call = call
         backend.submit(call, monotonic())
+
+    def _codec_of(self, _parts: Parts) -> GrpcCodec:
+        spec = self.backend.codec().spec
+        return self._codecs.get(spec.digest) or self._new_codec(spec)
 
     def _new_codec(self, spec: ModelSpec) -> GrpcCodec:
         if len(self._codecs) >= _CODECS_MAX:
