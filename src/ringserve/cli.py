@@ -162,7 +162,7 @@ def _number(flag: str, default: float, text: str) -> GroupedOption:
 _command(
     "worker",
     _worker,
-    "Serve a model on a port.",
+    "Serve a model, or a folder of models, on a port.",
     pages.WORKER,
     [
         *(click.Argument([name]) for name in ("port", "name", "model")),

@@ -23,10 +23,14 @@ Prints one line to standard error when the model is loaded and warm. SIGTERM and
     arguments=(
         ("PORT", "The HTTP port; 0 takes a free one."),
         ("NAME", "What this worker calls itself in answers and statistics, such as worker_1."),
-        ("MODEL", "The .onnx file. The model is named after it."),
+        (
+            "MODEL",
+            "A file, after which the model is named, or a folder of models (see docs/repository.md).",
+        ),
     ),
     examples=(
         ("serve a model on port 8001", "ringserve worker 8001 worker_1 model.onnx"),
+        ("two models of a folder", "ringserve worker 8001 worker_1 models/ --models cats,dogs"),
         (
             "bigger batches, no cache",
             "ringserve worker 8001 worker_1 model.onnx --max-batch 64 --cache-capacity 0",
@@ -66,10 +70,13 @@ connections go to the others, or wait. Takes the flags of workers and gateway an
 Ctrl-C or SIGTERM drains the gateways, then the workers; a second one kills them. SIGHUP does the same
 where there is a terminal (it was closed); without one it renews all processes, as `ringserve restart`.
 """,
-    arguments=(("MODEL", "The .onnx file; without it, the bundled model of handwritten digits."),),
+    arguments=(
+        ("MODEL", "A file, or a folder of models; without it, the bundled model of handwritten digits."),
+    ),
     examples=(
         ("try it", "ringserve up"),
         ("a model of your own on five workers", "ringserve up model.onnx --workers 5"),
+        ("a folder of models, looked at every five seconds", "ringserve up models/ --model-control poll"),
         ("two gateways on one port", "ringserve up model.onnx --gateways 2"),
         ("a new model file under the same name, without a pause", "ringserve restart"),
         ("settings from a file", "ringserve up model.onnx --config ringserve.toml"),

@@ -30,7 +30,7 @@ def run_up(settings: Settings, model: Path) -> int:
 
     Args:
         settings: Those of `up`; port 0 takes free ones.
-        model: The .onnx file to serve.
+        model: The model's file, or a folder of models.
 
     Returns:
         The exit status.
@@ -62,16 +62,18 @@ def run_up(settings: Settings, model: Path) -> int:
 
 
 def check_model(model: Path) -> None:
-    """Look whether the file is there, before anything is started.
+    """Look whether the file or the folder is there, before anything is started.
 
     Raises:
         UsageError: It is not, or cannot be read.
     """
     if not model.exists():
-        raise UsageError(f"model {model} does not exist; name an .onnx file, or none for the bundled digits")
-    if not model.is_file():
-        raise UsageError(f"model {model} is no file; name the .onnx file itself")
-    if not os.access(model, os.R_OK):
+        raise UsageError(
+            f"model {model} does not exist; name a file, a folder of models, or none for the bundled digits"
+        )
+    if not (model.is_file() or model.is_dir()):
+        raise UsageError(f"model {model} is no file; name an .onnx file or a folder of them")
+    if not os.access(model, os.R_OK | os.X_OK if model.is_dir() else os.R_OK):
         raise UsageError(f"model {model} cannot be read by this user; mend its permissions")
 
 
@@ -95,7 +97,7 @@ def _own_secret(settings: Settings) -> str:
 def _worker(settings: Settings, model: Path, number: int, port: int) -> Child:
     name = f"worker_{number}"
     command = worker_command(settings, port, name, model)
-    return Child(name, "worker", reachable(settings.worker_host, port), command, model=model.stem)
+    return Child(name, "worker", reachable(settings.worker_host, port), command, model=_name_of(model))
 
 
 def _gateways(settings: Settings, workers: list[str], listening: socket.socket) -> list[Child]:
@@ -114,11 +116,17 @@ def _gateways(settings: Settings, workers: list[str], listening: socket.socket) 
     ]
 
 
+def _name_of(model: Path) -> str:
+    return f"{model.resolve().name}/" if model.is_dir() else model.stem
+
+
 def _hints(settings: Settings, gateway: str, model: Path, workers: list[str]) -> list[str]:
     """Give the two commands to type next; any 64 numbers will do for the digits model."""
     curl = f"curl {'https' if settings.tls_cert else 'http'}://{gateway}"
     if settings.api_keys:
         curl = curl.replace(" ", ' -H "Authorization: Bearer $KEY" ', 1)
+    if model.is_dir():
+        return [f"  {curl}/v2/models", ""]
     ask = (
         f"""{curl}/infer -d '{{"input_data": ['$(seq -s, 64)']}}'"""
         if model.stem == _DIGITS

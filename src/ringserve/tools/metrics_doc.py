@@ -35,8 +35,8 @@ them with a port each.
 - Names are in base units, seconds and bytes; `_total` is a counter, `_max` a limit.
 - Counters begin at 0 with their process; a worker's that carry a `model`, whenever that model is loaded anew.
 - Labels have a bounded number of values, whatever is asked: `worker` is an address given when the gateway was
-  started, `key` a label of the file of API keys, never a key, `model` and `version` are what a worker has loaded, and
-  every unknown path is `other`.
+  started, `key` a label of the file of API keys, never a key, `model` and `version` are what a worker has
+  loaded, and every unknown path is `other`.
 - One scrape is one moment: `ringserve_requests_accepted_total` is `ringserve_requests_finished_total`, all
   outcomes of it, and `ringserve_requests_pending` together, always. What is pending is counted where requests
   are, not worked out from the others: a request that is lost shows.

@@ -1,11 +1,11 @@
 """What a server and its decoder process say to each other: lengths first, then bytes.
 
 A job is the length of the model's spec and of the body (4 bytes each, little-endian), the length of the JSON
-at the body's beginning (-1 for all of it, -3 where it is a message of gRPC), the length of the version that is
-asked for, then the spec as JSON, the version, and the body. An outcome is one byte (0 read, 1 read and without
-a request id, 2 + n error n of `errors.ANSWERS`), four lengths, and the request id, the encoded signature, what
-is asked of the answer (JSON; empty for `/infer`) and the payload; of an error the sentence stands in the first
-place and the others are empty.
+at the body's beginning (-1 for all of it, -3 where it is a message of gRPC), the length of the version that
+is asked for, then the spec as JSON, the version, and the body. An outcome is one byte (0 read, 1 read and
+without a request id, 2 + n error n of `errors.ANSWERS`), four lengths, and the request id, the encoded
+signature, what is asked of the answer (JSON; empty for `/infer`) and the payload; of an error the sentence
+stands in the first place and the others are empty.
 
 A body of `/infer` takes two jobs, since only itself tells which model is asked. With -2 in place of the
 JSON's length, and neither spec nor version, it is read as JSON, and the outcome has the name and the version

@@ -1,56 +1,40 @@
-"""Keeping what a worker serves in step with its folder: looking, loading, exchanging, unloading.
+"""Keeping what a worker serves in step with its folder: looking, and doing what callers ask for.
 
-Everything happens in one task, one step at a time, so that only one model is ever loaded beside those that
-serve; whatever blocks goes to a thread. What is to be done is decided in `core.repository.plan`.
+Everything happens in one task, one thing after the other. What is to be done is decided in
+`core.repository.plan`, and done in `exchange`.
 """
 
 from __future__ import annotations
 
 import asyncio
-import logging
 from dataclasses import dataclass
-from time import monotonic
 from typing import TYPE_CHECKING
 
-from ringserve.core.repository.plan import LOADING, READY, UNAVAILABLE, Load, Plan
+from ringserve.core.repository.plan import LOADING, READY, UNAVAILABLE, Plan
 from ringserve.core.router.worker_state import Unready
-from ringserve.engine.memory import give_back_memory
 from ringserve.errors import (
     BadRequest,
     Draining,
     MethodNotAllowed,
-    ModelGone,
     NotFound,
     NotReady,
     QueueFull,
     ServeError,
     UsageError,
 )
-from ringserve.limits import MODELS_MAX
 from ringserve.wire.control import LOAD, UNLOAD
 
 if TYPE_CHECKING:
     from collections.abc import Callable, Iterable, Mapping
 
-    from ringserve.core.repository.options import ModelOptions
-    from ringserve.core.repository.plan import Candidate, Wanted
-    from ringserve.engine.session import Engine
+    from ringserve.core.repository.plan import Candidate
     from ringserve.settings import Settings
+    from ringserve.worker.exchange import Exchange, Say
     from ringserve.worker.folder import Folder
-    from ringserve.worker.served import Served
     from ringserve.worker.shelf import Shelf
 
-    Say = Callable[[str], None]
-    Open = Callable[[Wanted, str], "Engine | None"]
-    """Loads a model, in a thread; None where its file has this digest, of what serves already under the same
-    options. Raises UsageError."""
-
-log = logging.getLogger(__name__)
 JOBS_MAX = 256
 _NAMES_SHOWN_MAX = 10
-DRAIN_POLL_S = 0.02
-LAST_RUN_S = 5.0
-"""How long the end of a run is waited for that nobody waits for."""
 
 
 @dataclass(slots=True)
@@ -66,13 +50,7 @@ class Keeper:
     """Serves what a folder holds."""
 
     def __init__(
-        self,
-        settings: Settings,
-        folder: Folder,
-        shelf: Shelf,
-        open_model: Open,
-        say: Say,
-        changed: Callable[[], None],
+        self, settings: Settings, folder: Folder, shelf: Shelf, exchange: Exchange, say: Say
     ) -> None:
         """Begin with nothing loaded; call `begin` and then `keep`.
 
@@ -80,21 +58,17 @@ class Keeper:
             settings: Of the worker.
             folder: Where the models are.
             shelf: What serves them.
-            open_model: Loads one.
+            exchange: Puts them there and takes them off.
             say: Takes lines for the operator.
-            changed: Is called whenever something else is offered, or why something is not.
         """
         self._settings = settings
         self._folder = folder
         self._shelf = shelf
-        self._open = open_model
+        self._exchange = exchange
         self._say = say
-        self._changed = changed
         self._plan = Plan(frozenset(filter(None, (name.strip() for name in settings.models.split(",")))))
         self._jobs: asyncio.Queue[_Job] = asyncio.Queue(JOBS_MAX)
         self._told = ""
-        self._options: dict[tuple[str, str], ModelOptions] = {}
-        self.is_loading = False
 
     # What operators and callers see
 
@@ -132,7 +106,7 @@ class Keeper:
         if missing and fixed:
             raise UsageError(f"--models {missing[0]}: {self._folder.path} holds {_listed(candidates)}")
         self._plan.look(candidates)
-        await self._do_steps()
+        await self._exchange.do_steps(self._plan)
         if not len(self._shelf) and fixed:
             raise UsageError(self._why_none())
 
@@ -195,6 +169,7 @@ class Keeper:
                 "--model-control explicit"
             )
         job = _Job(action, name, asyncio.get_running_loop().create_future())
+        job.done.add_done_callback(asyncio.Future.exception)  # the caller may have left
         try:
             self._jobs.put_nowait(job)
         except asyncio.QueueFull:
@@ -225,7 +200,7 @@ class Keeper:
         else:
             plan.look(candidates, only=name)
             plan.load(name)
-        await self._do_steps()
+        await self._exchange.do_steps(self._plan)
         trouble = plan.trouble_with(name) if job.action == LOAD else ""
         if trouble:
             raise BadRequest(f"model {name!r} was not loaded: {trouble}")
@@ -240,80 +215,10 @@ class Keeper:
             return
         self._told = ""
         self._plan.look_again(candidates)
-        await self._do_steps()
-        self._changed()
+        await self._exchange.do_steps(self._plan)
 
     async def _look(self) -> Mapping[str, Candidate]:
         return await asyncio.to_thread(self._folder.look)
-
-    async def _do_steps(self) -> None:
-        while (step := self._plan.next_step()) is not None:
-            self._changed()
-            if isinstance(step, Load):
-                await self._load(step.wanted)
-            else:
-                await self._unload(step.wanted)
-        self._changed()
-
-    async def _load(self, wanted: Wanted) -> None:
-        name, version = wanted.name, str(wanted.version)
-        self.is_loading = True
-        try:
-            if len(self._shelf) >= MODELS_MAX:
-                raise UsageError(f"this worker serves {MODELS_MAX} models already; unload one")  # noqa: TRY301 - as any
-            engine = await asyncio.to_thread(self._open, wanted, self._digest_served(wanted))
-            former = None
-            if engine is not None:
-                former = self._shelf.add(engine, wanted.options.applied_to(self._settings))
-        except UsageError as error:
-            self._plan.failed(wanted, str(error).replace(f"{self._folder.path}/", ""))
-            if self._folder.is_folder or len(self._shelf):
-                self._say(f"model {name!r} version {version} is not served: {error}")
-            return
-        except Exception as error:
-            log.exception("a model could not be loaded in an unforeseen way")
-            self._plan.failed(wanted, f"it could not be loaded: {type(error).__name__}; the log says more")
-            return
-        finally:
-            self.is_loading = False
-        del engine  # or this frame would keep it for as long as the former one drains
-        self._options[name, version] = wanted.options
-        self._changed()
-        if former is not None:
-            await self._end(former)
-        self._plan.loaded(wanted)
-
-    def _digest_served(self, wanted: Wanted) -> str:
-        """The digest of what serves under the same name, version and options; empty where nothing does."""
-        place = wanted.name, str(wanted.version)
-        served = self._shelf.offered(*place)
-        return served.spec.digest if served is not None and self._options[place] == wanted.options else ""
-
-    async def _unload(self, wanted: Wanted) -> None:
-        served = self._shelf.take_off(wanted.name, str(wanted.version))
-        self._changed()
-        if served is not None:
-            await self._end(served)
-        self._plan.unloaded(wanted)
-
-    async def _end(self, served: Served) -> None:
-        """Wait until everything is answered that was sent to a model, then free its memory."""
-        node, until = served.node, monotonic() + self._settings.drain_timeout_s
-        while monotonic() < until:
-            if not (node.pending or node.is_running):
-                break
-            await asyncio.sleep(DRAIN_POLL_S)
-        node.fail_all(ModelGone("the model was unloaded before it could answer this request"))
-        self._shelf.end(served)
-        if not await asyncio.to_thread(_release, served):
-            spec = served.spec
-            self._say(f"model {spec.name!r} version {spec.version}: a run hangs, so its memory stays taken")
-
-
-def _release(served: Served) -> bool:
-    released = served.release(LAST_RUN_S)
-    give_back_memory()
-    return released
 
 
 def _listed(names: Iterable[str]) -> str:

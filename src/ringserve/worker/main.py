@@ -15,6 +15,7 @@ from ringserve.net.listening import bind, url_of
 from ringserve.net.process import drain, keep_house, run_process, stop_event, tune_collector
 from ringserve.observe.beat import Beat
 from ringserve.observe.logs import set_up_logs
+from ringserve.worker.exchange import Exchange
 from ringserve.worker.folder import Folder
 from ringserve.worker.keeper import Keeper
 from ringserve.worker.loading import open_model
@@ -53,7 +54,8 @@ async def _serve(settings: Settings, listening: socket.socket, name: str, model:
     shell = WorkerShell(settings, name)
     folder = Folder(model)
     open_one = partial(open_model, settings, folder, _say)
-    keeper = shell.keeper = Keeper(settings, folder, shell.shelf, open_one, _say, shell.models_changed)
+    exchange = Exchange(settings, folder, shell.shelf, open_one, _say, shell.models_changed)
+    keeper = shell.keeper = Keeper(settings, folder, shell.shelf, exchange, _say)
     guard = shell.listener.guard
     shell.listener.grpc = open_grpc(settings, shell.listener)
     warn_if_open(guard, listening, takes_links=True)
@@ -81,7 +83,7 @@ async def _serve(settings: Settings, listening: socket.socket, name: str, model:
                 task.cancel()
     if failure is not None:
         raise failure
-    if shell.is_running() or keeper.is_loading:
+    if shell.is_running() or exchange.is_loading:
         # onnxruntime aborts the process when the interpreter is taken down under a run, and a load is not
         # worth waiting for.
         sys.stderr.flush()
