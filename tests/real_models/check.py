@@ -134,10 +134,13 @@ def check(
     numbers = [*range(alone), *(12 * each if each % 2 else each for each in range(together))]
     feeds = [model.draw(chance, number) for number in numbers]
     expected = [checker.direct(feed) for feed in feeds]
-    for how, caller in address.callers().items():
+    callers = address.callers()
+    if any(array.dtype == np.float16 for array in [*feeds[0].values(), *expected[0].values()]):
+        del callers["REST JSON"]  # has no form for them
+    for how, caller in callers.items():
         for number in range(alone):
             checker.ask(how, caller, feeds[number], expected[number])
-    _ask_together(checker, address, feeds[alone:], expected[alone:])
+    _ask_together(checker, callers, feeds[alone:], expected[alone:])
     config = address.get("config")
     _ask_again(checker, address, server, feeds[0], expected[0], known=config["response_cache"]["enable"])
     batches = config["max_batch_size"] > 0
@@ -158,15 +161,13 @@ def _workers_up(server: Server) -> int:
 
 
 def _ask_together(
-    checker: Checker, address: Address, feeds: Sequence[Feed], expected: Sequence[Feed]
+    checker: Checker, callers: dict[str, Caller], feeds: Sequence[Feed], expected: Sequence[Feed]
 ) -> None:
     """Differing inputs at the same time, over all protocols at once."""
     with ThreadPoolExecutor(len(feeds)) as pool:
         calls = [
             pool.submit(checker.ask, f"{how} beside others", caller, feed, right)
-            for (how, caller), feed, right in zip(
-                cycle(address.callers().items()), feeds, expected, strict=False
-            )
+            for (how, caller), feed, right in zip(cycle(callers.items()), feeds, expected, strict=False)
         ]
         for call in calls:
             call.result()

@@ -16,6 +16,7 @@ from tests.real_models.catalogue import carried, light
 from tests.real_models.check import Finding, check
 from tests.real_models.contrib import extended
 from tests.real_models.pipelines import converted
+from tests.real_models.variants import varied
 
 
 def main() -> int:
@@ -26,7 +27,9 @@ def main() -> int:
     with tempfile.TemporaryDirectory() as scratch:
         folder = Path(scratch)
         packages = Path(os.environ["MODELS"])
-        models = [*carried(packages), *light(), *converted(folder), *extended(packages, folder)]
+        found = carried(packages)
+        models = [*found, *light(), *converted(folder), *extended(packages, folder)]
+        models += varied(found, folder)
         for model in models:
             if wanted and not any(word in model.name for word in wanted):
                 continue
