@@ -23,7 +23,7 @@ SPEC = ModelSpec(
     cacheable=True,
     platform="CPUExecutionProvider",
 )
-OTHER = replace(SPEC, version="2", digest="e")
+OTHER = replace(SPEC, version="2", digest="e", labels=("cat", "dog"))
 OFFERS = (Offer(1, SPEC, default=False), Offer(7, OTHER, default=True))
 UNREADY = (Unready("m", "3", "UNAVAILABLE", "its file is broken"),)
 HELLO = Hello("w", "i", OFFERS, 10, 20, 1.5, 0.5, UNREADY)

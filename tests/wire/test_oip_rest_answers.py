@@ -4,6 +4,7 @@ from __future__ import annotations
 
 import json
 import struct
+from dataclasses import replace
 from typing import Any
 
 import numpy as np
@@ -13,6 +14,7 @@ from hypothesis import given
 from ringserve.core.signature import Result, ResultLayout, TensorLayout
 from ringserve.core.tensor import DType
 from ringserve.errors import NotFinite
+from ringserve.wire.oip_answer import classes_of
 from ringserve.wire.oip_rest import RestCodec
 from tests.wire.oip_bodies import (
     GOOD,
@@ -84,6 +86,15 @@ def test_the_largest_classes_of_each_row_are_named() -> None:
     assert output["data"] == [f"{2**60 + 1}:1"]
     output, _ = answer(large, DType.INT64, {"classification": 1})
     assert (output["shape"], len(output["data"])) == ([2, 1], 2)
+
+
+def test_a_class_that_has_a_label_is_named_by_it_too() -> None:
+    spec = replace(model(tensor("x", DType.FP32, "n", 2)), labels=("cat", "a:dog"))
+    layout = TensorLayout("y", DType.FP32, (1, 3))
+    _, strings = classes_of(spec, layout, np.array([3, 2, 1], "<f4").tobytes(), 9)
+    assert strings == ["3.000000:0:cat", "2.000000:1:a:dog", "1.000000:2"]
+    _, strings = classes_of(spec, TensorLayout("y", DType.FP32, (1, 1)), np.array([3], "<f4").tobytes(), 9)
+    assert strings == ["3.000000:0:cat"]
 
 
 def test_outputs_stand_in_the_order_asked_with_their_bytes_behind() -> None:

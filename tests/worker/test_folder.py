@@ -55,7 +55,7 @@ def test_options_and_labels_are_read_and_read_again_when_they_change(tmp_path: P
         ("config.toml", "max-batch", "config.toml is not TOML: "),
         ("config.toml", "labels = 'x.txt'", "config.toml: labels: there is no file a/x.txt in "),
         ("labels.txt", "\udcff", "labels.txt is not UTF-8: "),
-        ("labels.txt", "x" * ((4 << 20) + 1), "labels.txt has 4194305 bytes; 4194304 are taken at most"),
+        ("labels.txt", "x" * ((1 << 19) + 1), "labels.txt has 524289 bytes; 524288 are taken at most"),
     ],
 )
 def test_what_is_wrong_with_options_is_the_models_problem(

@@ -124,6 +124,7 @@ class ModelSpec:
         max_batch: Items a run at most; 1 without batching.
         cacheable: False where the graph draws random numbers: then nothing is cached or joined.
         platform: The provider that runs it.
+        labels: The names of the classes that its outputs count; none where nobody named them.
     """
 
     name: str
@@ -135,6 +136,7 @@ class ModelSpec:
     max_batch: int
     cacheable: bool
     platform: str
+    labels: tuple[str, ...] = ()
 
     @property
     def takes_one_item(self) -> bool:

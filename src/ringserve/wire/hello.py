@@ -42,6 +42,7 @@ class _Model(msgspec.Struct):
     max_batch: Annotated[int, msgspec.Meta(ge=1)]
     cacheable: bool
     platform: str
+    labels: list[str] = []
 
 
 class _Offer(msgspec.Struct):
@@ -188,6 +189,7 @@ def _model_of(spec: ModelSpec) -> _Model:
         max_batch=spec.max_batch,
         cacheable=spec.cacheable,
         platform=spec.platform,
+        labels=list(spec.labels),
     )
 
 
@@ -221,6 +223,7 @@ def _spec_of(model: _Model) -> ModelSpec:
         max_batch=model.max_batch,
         cacheable=model.cacheable,
         platform=model.platform,
+        labels=tuple(model.labels),
     )
 
 

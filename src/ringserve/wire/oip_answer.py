@@ -153,7 +153,7 @@ def _described(name: str, datatype: str, shape: tuple[int, ...]) -> bytes:
 def classes_of(
     spec: ModelSpec, layout: TensorLayout, raw: bytes, top: int
 ) -> tuple[tuple[int, ...], list[str]]:
-    """The largest `top` numbers of each row as "value:index", and the shape of these strings."""
+    """The largest `top` numbers of each row as "value:index[:label]", and the shape of these strings."""
     kind = layout.dtype.numpy
     if kind is None:
         raise ModelFailed(f"output {layout.name} has type {layout.dtype.name}, which has no largest classes")
@@ -165,5 +165,8 @@ def classes_of(
     # Sorted from the other end, so that of equal numbers the first comes first and nothing need be negated.
     best = width - 1 - np.argsort(rows[:, ::-1], axis=1, kind="stable")[:, ::-1][:, :count]
     write = str if layout.dtype.is_integer else "{:f}".format
-    strings = [f"{write(row[at])}:{at}" for row, places in zip(rows, best, strict=True) for at in places]
+    labels = [f":{label}" for label in spec.labels[:width]] + [""] * (width - len(spec.labels))
+    strings = [
+        f"{write(row[at])}:{at}{labels[at]}" for row, places in zip(rows, best, strict=True) for at in places
+    ]
     return ((layout.shape[0], count) if batched else (count,)), strings

@@ -17,7 +17,7 @@ from ringserve.core.repository.plan import Candidate
 from ringserve.errors import UsageError
 from ringserve.limits import REPOSITORY_FILES_MAX
 
-_OPTIONS_BYTES_MAX = 1 << 22
+_OPTIONS_BYTES_MAX = 1 << 19
 """Of a file of options or of labels."""
 _NOT_THERE: Stamp = (-1, -1)
 

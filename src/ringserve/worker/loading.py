@@ -2,6 +2,7 @@
 
 from __future__ import annotations
 
+from dataclasses import replace
 from typing import TYPE_CHECKING
 
 from ringserve.engine.model_file import read_model_file
@@ -38,7 +39,7 @@ def open_model(
     if digest and read_model_file(path, wanted.name).digest == digest:
         return None
     own = options.applied_to(settings)
-    return Engine.load(
+    engine = Engine.load(
         path,
         provider=own.provider,
         batching=own.batching,
@@ -53,3 +54,5 @@ def open_model(
             free_batch=own.free_batch == "auto",
         ),
     )
+    engine.spec = replace(engine.spec, labels=options.labels)
+    return engine
