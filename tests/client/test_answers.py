@@ -66,6 +66,8 @@ def test_names_are_quoted_and_outputs_are_asked_for_by_name() -> None:
         ("y", {"binary_data": True}),
     ]
     assert "id" not in fields
+    assert asked.headers == b""
+    assert calls.infer("m", {"x": array}, None, "", "", {}, fresh=True).headers.startswith(b"Cache-Control: ")
 
 
 @pytest.mark.parametrize(

@@ -31,12 +31,18 @@ def shell(request: pytest.FixtureRequest) -> Maker:
 
 
 @pytest.fixture(scope="module")
-def url(tmp_path_factory: pytest.TempPathFactory) -> Iterator[str]:
+def fleet(tmp_path_factory: pytest.TempPathFactory) -> Iterator[tuple[Server, Server]]:
+    """A gateway and its worker."""
     folder = tmp_path_factory.mktemp("all types")
     with Servers(folder) as servers:
         worker = servers.worker(everything(folder / "all types.onnx"))
         gateway = servers.gateway([worker], "--max-body-mb", "8")
-        yield f"http://{gateway.address}"
+        yield gateway, worker
+
+
+@pytest.fixture(scope="module")
+def url(fleet: tuple[Server, Server]) -> str:
+    return f"http://{fleet[0].address}"
 
 
 @pytest.fixture
@@ -69,6 +75,22 @@ def test_some_outputs_can_be_asked_for_and_strings_be_given_as_numpy_has_them(cl
     assert list(answer) == ["bytes", "bf16"]
     np.testing.assert_array_equal(answer["bytes"], inputs["BYTES"])
     np.testing.assert_array_equal(answer["bf16"], wanted)
+
+
+def test_an_answer_can_be_had_that_nobody_remembered(
+    client: Any,  # noqa: ANN401
+    fleet: tuple[Server, Server],
+) -> None:
+    def hits() -> int:
+        return int(fleet[1].get("/health").json["cache_hits"])
+
+    inputs = feed(1, 12345)
+    client.infer(MODEL, inputs, fresh=True)
+    before = hits()
+    client.infer(MODEL, inputs, fresh=True)
+    assert hits() == before
+    client.infer(MODEL, inputs)
+    assert hits() == before + 1
 
 
 def test_the_pages_are_objects_of_their_own(client: Any) -> None:  # noqa: ANN401

@@ -105,7 +105,7 @@ def test_installed_command_tells_its_version_and_runs_from_the_wheel(python: Pat
 
 
 def test_up_from_the_wheel_reads_a_digit_and_stops_with_status_0(
-    served: tuple[str, subprocess.Popen[str]],
+    served: tuple[str, subprocess.Popen[str]], python: Path, tmp_path: Path
 ) -> None:
     url, up = served
     images, labels = held_out()
@@ -115,5 +115,13 @@ def test_up_from_the_wheel_reads_a_digit_and_stops_with_status_0(
         answer = json.load(connection.getresponse())
     assert answer["request_id"] == "r1"
     assert answer["output_data"].index(max(answer["output_data"])) == labels[0]
+    call = f"""
+import numpy, ringserve
+with ringserve.Client({url!r}) as client:
+    answer = client.infer("digits", {{"pixels": numpy.zeros((1, 64), numpy.float32)}})
+    print(answer["probabilities"].shape)
+"""
+    client = subprocess.run([python, "-c", call], capture_output=True, text=True, check=True, cwd=tmp_path)
+    assert client.stdout == "(1, 10)\n"
     up.terminate()
     assert up.wait(timeout=30) == 0

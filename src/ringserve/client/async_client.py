@@ -96,6 +96,7 @@ class AsyncClient:
         timeout_s: float | None = None,
         request_id: str = "",
         datatypes: Mapping[str, str] | None = None,
+        fresh: bool = False,
     ) -> Answer:
         """Run a model.
 
@@ -108,6 +109,7 @@ class AsyncClient:
             timeout_s: Instead of the client's.
             request_id: Comes back with the answer.
             datatypes: The protocol's type of inputs whose arrays do not tell it: BF16 as uint16.
+            fresh: Have it computed, whatever the server remembers; it remembers this answer then.
 
         Returns:
             The outputs by name, as arrays that are the caller's own.
@@ -116,9 +118,8 @@ class AsyncClient:
             ClientError: There is no answer; see `ringserve.client.errors`.
             TypeError: An input is no array, or has a type that the protocol does not have.
         """
-        return await self._ask(
-            calls.infer(model, inputs, outputs, version, request_id, datatypes or {}), timeout_s
-        )
+        asked = calls.infer(model, inputs, outputs, version, request_id, datatypes or {}, fresh=fresh)
+        return await self._ask(asked, timeout_s)
 
     async def live(self) -> bool:
         """Whether the server lives; False where nobody answers."""
@@ -219,7 +220,7 @@ class AsyncClient:
             head = request_head(
                 asked.method,
                 target.prefix + asked.path,
-                target.headers,
+                target.headers + asked.headers,
                 sum(map(len, body)),
                 deadline - monotonic(),
                 asked.json_size,

@@ -27,6 +27,7 @@ if TYPE_CHECKING:
     from ringserve.client.http_message import HttpAnswer
 
 Found = TypeVar("Found")
+_FRESH = b"Cache-Control: no-cache\r\n"
 TIMEOUT_S_MAX = 86_400
 """Servers take no longer time."""
 
@@ -42,6 +43,7 @@ class Asked(Generic[Found]):
         json_size: Bytes of JSON at the body's beginning; None where all of it is.
         read: Makes the result of an answer with status 200; it may raise `BadAnswer`.
         repeatable: Whether it may be sent again when nobody knows what became of it.
+        headers: Of its own, each with its line's end.
     """
 
     method: str
@@ -50,6 +52,7 @@ class Asked(Generic[Found]):
     body: tuple[bytes | memoryview, ...] = ()
     json_size: int | None = None
     repeatable: bool = True
+    headers: bytes = b""
 
 
 def infer(
@@ -59,6 +62,8 @@ def infer(
     version: str,
     request_id: str,
     datatypes: Mapping[str, str],
+    *,
+    fresh: bool = False,
 ) -> Asked[Answer]:
     """One inference, with all tensors as bytes both ways; arguments as of `Client.infer`.
 
@@ -84,7 +89,9 @@ def infer(
         binary = {"binary_data": True}
         fields["outputs"] = [{"name": name, "parameters": binary} for name in outputs]
     head = orjson.dumps(fields)
-    return Asked("POST", _of(model, version) + "/infer", read_inference, (head, *parts), len(head))
+    path = _of(model, version) + "/infer"
+    own = _FRESH if fresh else b""
+    return Asked("POST", path, read_inference, (head, *parts), len(head), headers=own)
 
 
 def server() -> Asked[ServerMetadata]:

@@ -97,6 +97,7 @@ class Client:
         timeout_s: float | None = None,
         request_id: str = "",
         datatypes: Mapping[str, str] | None = None,
+        fresh: bool = False,
     ) -> Answer:
         """Run a model.
 
@@ -109,6 +110,7 @@ class Client:
             timeout_s: Instead of the client's.
             request_id: Comes back with the answer.
             datatypes: The protocol's type of inputs whose arrays do not tell it: BF16 as uint16.
+            fresh: Have it computed, whatever the server remembers; it remembers this answer then.
 
         Returns:
             The outputs by name, as arrays that are the caller's own.
@@ -117,7 +119,8 @@ class Client:
             ClientError: There is no answer; see `ringserve.client.errors`.
             TypeError: An input is no array, or has a type that the protocol does not have.
         """
-        return self._ask(calls.infer(model, inputs, outputs, version, request_id, datatypes or {}), timeout_s)
+        asked = calls.infer(model, inputs, outputs, version, request_id, datatypes or {}, fresh=fresh)
+        return self._ask(asked, timeout_s)
 
     def live(self) -> bool:
         """Whether the server lives; False where nobody answers."""
@@ -212,7 +215,7 @@ class Client:
             head = request_head(
                 asked.method,
                 target.prefix + asked.path,
-                target.headers,
+                target.headers + asked.headers,
                 sum(map(len, body)),
                 deadline - monotonic(),
                 asked.json_size,
