@@ -17,6 +17,7 @@ from typing import TYPE_CHECKING, Any, cast
 import h11  # uvicorn brings it along
 import orjson
 
+from ringserve.core.asked_model import check_model
 from ringserve.core.call import Call
 from ringserve.core.router.worker_state import Offer, Unready
 from ringserve.core.signature import Result, ResultLayout, TensorLayout
@@ -25,7 +26,6 @@ from ringserve.errors import MethodNotAllowed
 from ringserve.net.fast_path import HttpProtocol
 from ringserve.net.listener import Listener
 from ringserve.settings import defaults_for
-from ringserve.wire.asked_model import check_model
 from ringserve.wire.infer_json import Fields, InferCodec, InferRequest
 from ringserve.wire.oip_pages import ModelStatistics
 
@@ -154,8 +154,8 @@ class Echo:
     async def control(self, action: str, name: str) -> None:
         raise MethodNotAllowed("nothing is loaded here")
 
-    def model_statistics(self, spec: ModelSpec, now: float) -> ModelStatistics:
-        return ModelStatistics(answered=0, total_s=0.0, failed=0)
+    async def gather_statistics(self, specs: Sequence[ModelSpec]) -> list[ModelStatistics]:
+        return [ModelStatistics(answered=0, total_s=0.0, failed=0) for _ in specs]
 
     def metrics(self, now: float) -> Any:  # noqa: ANN401 - nothing is shown
         return ()

@@ -119,15 +119,17 @@ def test_pages_are_those_of_rest(asked: Caller, server: Server) -> None:
     assert (row.name, row.state) == ("digits", "READY")
 
 
-def test_a_model_that_is_there_is_loaded_and_none_is_unloaded(asked: Caller) -> None:
-    asked.call("RepositoryModelLoad", model_name="digits")
-    asked.call("RepositoryModelLoad", repository_name="digits")  # by the other numbering of the fields
+@pytest.mark.parametrize("method", ["RepositoryModelLoad", "RepositoryModelUnload"])
+def test_a_server_whose_models_do_not_change_says_so(asked: Caller, method: str) -> None:
     with pytest.raises(grpc.RpcError) as caught:
-        asked.call("RepositoryModelUnload", model_name="digits")
+        asked.call(method, model_name="digits")
     assert code_of(caught.value)[0] == "UNIMPLEMENTED"
     with pytest.raises(grpc.RpcError) as caught:
-        asked.call("RepositoryModelLoad", model_name="other")
-    assert code_of(caught.value)[0] == "NOT_FOUND"
+        asked.call(method, repository_name="digits")  # where KServe's messages have the model's name
+    assert code_of(caught.value)[0] == "UNIMPLEMENTED"
+    with pytest.raises(grpc.RpcError) as caught:
+        asked.call(method)
+    assert code_of(caught.value)[0] == "INVALID_ARGUMENT"
 
 
 @pytest.mark.parametrize(

@@ -14,7 +14,15 @@ def path_of(route: Oip, model: str, version: str = "") -> str:
     return route.template.replace("{model}", name)
 
 
-@given(st.sampled_from([route for route in Oip if "{" in route.template]), names, st.just("") | names)
+@given(st.sampled_from([Oip.LOAD, Oip.UNLOAD]), names)
+def test_a_model_to_load_is_found_whatever_its_name(route: Oip, model: str) -> None:
+    assert read_path(path_of(route, model)) == OipPath(route, model)
+
+
+OF_A_MODEL = [route for route in Oip if route.template.startswith("/v2/models/{")]
+
+
+@given(st.sampled_from(OF_A_MODEL), names, st.just("") | names)
 def test_any_name_is_found_again(route: Oip, model: str, version: str) -> None:
     assert read_path(path_of(route, model, version)) == OipPath(route, model, version)
 
@@ -39,6 +47,13 @@ def test_a_path_without_a_model_is_found_with_and_without_a_slash_behind_it(rout
         "/v2/models/%ff/infer",
         "/v2/models/m/versions/%ff/infer",
         "/v1/models/m/infer",
+        "/v2/repository/models",
+        "/v2/repository/models/m",
+        "/v2/repository/models//load",
+        "/v2/repository/models/m/versions/1/load",
+        "/v2/repository/models/m/load/more",
+        "/v2/repository/models/%ff/load",
+        "/v2/models/m/load",
         "v2/models/m/infer",
     ],
 )

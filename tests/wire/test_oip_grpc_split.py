@@ -6,7 +6,7 @@ from hypothesis import given
 from hypothesis import strategies as st
 
 from ringserve.errors import BadRequest
-from ringserve.wire.oip_grpc_split import split, varint
+from ringserve.wire.oip_grpc_split import model_of, split, varint
 from ringserve.wire.proto.messages import InferRequest
 
 FIELD_15 = bytes([15 << 3 | 2, 1, 65])
@@ -63,3 +63,21 @@ def test_a_number_is_written_as_protobuf_writes_it(number: int) -> None:
     message = InferRequest()
     message.parameters["p"].uint64_param = number
     assert message.SerializeToString().endswith(varint(number))
+
+
+@pytest.mark.parametrize("version", ["", "3", "v" * 300])
+@pytest.mark.parametrize("name", ["", "m", "\u00e9/\u2603", "n" * 300])
+def test_a_heads_model_is_found_without_reading_the_rest(name: str, version: str) -> None:
+    asked = InferRequest(model_name=name, model_version=version, id="x", raw_input_contents=[b"1234"])
+    asked.inputs.add(name="x", datatype="FP32", shape=[1])
+    assert model_of(split(asked.SerializeToString()).head) == (name, version)
+
+
+@given(st.binary(max_size=60))
+def test_any_head_has_a_model_or_is_refused(head: bytes) -> None:
+    try:
+        name, version = model_of(head)
+    except BadRequest:
+        return
+    assert isinstance(name, str)
+    assert isinstance(version, str)

@@ -1,9 +1,12 @@
+from dataclasses import replace
+
 import pytest
 
+from ringserve.core.router.worker_state import Offer, Unready
 from ringserve.core.tensor import DType, ModelSpec, TensorSpec
 from ringserve.wire.oip_pages import (
     ModelStatistics,
-    index_row,
+    index,
     model_config,
     model_metadata,
     model_statistics,
@@ -20,7 +23,7 @@ def spec(*, batching: bool) -> ModelSpec:
 
 @pytest.mark.parametrize(("batching", "dims"), [(True, [3, -1]), (False, [-1, 3, -1])])
 def test_metadata_and_config_agree(batching: bool, dims: list[int]) -> None:
-    metadata, config = model_metadata(spec(batching=batching)), model_config(spec(batching=batching))
+    metadata, config = model_metadata(spec(batching=batching), ["1"]), model_config(spec(batching=batching))
     assert metadata["inputs"] == [
         {"name": "x", "datatype": "FP32", "shape": [-1, 3, -1]},
         {"name": "s", "datatype": "BYTES", "shape": [-1]},
@@ -36,7 +39,7 @@ def test_metadata_and_config_agree(batching: bool, dims: list[int]) -> None:
 
 def test_a_fixed_batch_of_a_model_that_does_not_batch_stays_in_its_shape() -> None:
     fixed = ModelSpec("m", "1", "d", (TensorSpec("x", DType.FP32, (1, 4)),), OUTPUTS, False, 1, True, "cpu")
-    assert model_metadata(fixed)["inputs"] == [{"name": "x", "datatype": "FP32", "shape": [1, 4]}]
+    assert model_metadata(fixed, ["1"])["inputs"] == [{"name": "x", "datatype": "FP32", "shape": [1, 4]}]
 
 
 def test_statistics_are_in_nanoseconds() -> None:
@@ -59,4 +62,26 @@ def test_the_server_names_itself_and_what_works() -> None:
     assert (page["name"], page["version"]) == ("ringserve", "1.2")
     assert isinstance(page["extensions"], list)
     assert "binary_tensor_data" in page["extensions"]
-    assert index_row(spec(batching=True)) == {"name": "m", "version": "1", "state": "READY", "reason": ""}
+
+
+def test_the_index_shows_what_is_ready_and_what_is_not_by_name_and_number_of_version() -> None:
+    offers = [
+        Offer(0, replace(spec(batching=True), name=name, version=version), default=True)
+        for name, version in [("n", "1"), ("m", "10"), ("m", "9")]
+    ]
+    unready = [
+        Unready("m", "11", "UNAVAILABLE", "its file is cut short"),
+        Unready("m", "10", "UNAVAILABLE", "its new file is cut short"),
+        Unready("k", "", "LOADING", ""),
+    ]
+    assert [tuple(row.values()) for row in index(offers, unready)] == [
+        ("k", "", "LOADING", ""),
+        ("m", "9", "READY", ""),
+        ("m", "10", "READY", "its new file is cut short"),
+        ("m", "11", "UNAVAILABLE", "its file is cut short"),
+        ("n", "1", "READY", ""),
+    ]
+
+
+def test_metadata_name_all_versions_that_are_ready() -> None:
+    assert model_metadata(spec(batching=True), ["1", "3"])["versions"] == ["1", "3"]

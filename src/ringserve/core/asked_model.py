@@ -10,6 +10,7 @@ if TYPE_CHECKING:
     from collections.abc import Sequence
 
     from ringserve.core.router.worker_state import Offer, Unready
+    from ringserve.core.tensor import ModelSpec
     from ringserve.errors import ServeError
 
 NAMES_SHOWN_MAX = 10
@@ -57,6 +58,23 @@ def why_none(name: str, version: str, offers: Sequence[Offer], unready: Sequence
     if of_name:
         return NotFound(no_such_version(name, version, of_name))
     return NotFound(no_such_model(name, _names(offers)))
+
+
+def check_model(spec: ModelSpec, name: str, version: str) -> None:
+    """Hold a name and a version against what is served.
+
+    Args:
+        spec: The model that is.
+        name: As the caller gives it.
+        version: As the caller gives it; empty where any will do.
+
+    Raises:
+        NotFound: It is another one.
+    """
+    if name != spec.name:
+        raise NotFound(no_such_model(name, [spec.name]))
+    if version not in ("", spec.version):
+        raise NotFound(no_such_version(spec.name, version, [spec.version]))
 
 
 def no_such_model(name: str, served: Sequence[str]) -> str:

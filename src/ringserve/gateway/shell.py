@@ -10,7 +10,9 @@ from typing import TYPE_CHECKING
 from ringserve.core.asked_model import find_offer
 from ringserve.core.router.brain import Router
 from ringserve.core.router.settings import RouterSettings
-from ringserve.errors import Draining, MethodNotAllowed, NoWorker
+from ringserve.core.router.worker_state import Unready
+from ringserve.errors import Draining, NoWorker, ServeError
+from ringserve.net.ask_workers import control_all, count_all
 from ringserve.net.listener import Listener
 from ringserve.net.pages import describe_model
 from ringserve.net.timer import Timer
@@ -18,18 +20,18 @@ from ringserve.observe.catalogue.gateway import GATEWAY
 from ringserve.observe.catalogue.metric import Snapshot
 from ringserve.observe.catalogue.server import SERVER
 from ringserve.wire.infer_json import InferCodec
-from ringserve.wire.oip_pages import ModelStatistics
 
 if TYPE_CHECKING:
     from collections.abc import Sequence
 
     from ringserve.core.call import Call
-    from ringserve.core.router.worker_state import Offer, Unready
+    from ringserve.core.router.worker_state import Offer
     from ringserve.core.tensor import ModelSpec
     from ringserve.net.backend import Page
     from ringserve.net.link_client import LinkClient
     from ringserve.observe.catalogue.roles import Snapshots
     from ringserve.settings import Settings
+    from ringserve.wire.oip_pages import ModelStatistics
 
 log = logging.getLogger(__name__)
 CODECS_MAX = 1024
@@ -73,21 +75,33 @@ class GatewayShell:
         return [Snapshot(SERVER, server), Snapshot(GATEWAY, self.router.statistics(now))]
 
     def offers(self) -> Sequence[Offer]:
-        """The model that most workers have."""
-        return self.router.models.offers()
+        """What requests may be sent to a worker for."""
+        return self.router.models.offers(able=True)
 
     def unready(self) -> Sequence[Unready]:
-        """What workers know of and nobody serves."""
-        return self.router.models.unready()
+        """What workers know of and nobody serves, and what only workers have that may be sent nothing."""
+        models = self.router.models
+        able = {(offer.spec.name, offer.spec.version) for offer in models.offers(able=True)}
+        away = [
+            Unready(
+                offer.spec.name, offer.spec.version, "UNAVAILABLE", "no worker that has it may take requests"
+            )
+            for offer in models.offers()
+            if (offer.spec.name, offer.spec.version) not in able
+        ]
+        return [*models.unready(), *away]
 
-    async def control(self, action: str, name: str) -> None:  # noqa: ARG002 - the same for all
-        """Not taken yet."""
-        raise MethodNotAllowed("the models of a running server do not change; start it anew")
+    async def control(self, action: str, name: str) -> None:
+        """Let all linked workers load or unload a model; returns when each has answered.
 
-    def model_statistics(self, spec: ModelSpec, now: float) -> ModelStatistics:  # noqa: ARG002 - there is one
-        """What this gateway counts; what runs and hits cost only the workers know."""
-        counted = self.router.statistics(now)
-        return ModelStatistics(counted.answered, counted.latency.sum, counted.failed)
+        Raises:
+            ServeError: One could not; the sentence names it. Where some did, others may not know the model.
+        """
+        await control_all(self._linked(), action, name)
+
+    async def gather_statistics(self, specs: Sequence[ModelSpec]) -> list[ModelStatistics]:
+        """What the linked workers count together."""
+        return await count_all(self._linked(), specs)
 
     def codec(self, model: str = "", version: str = "") -> InferCodec:
         """The codec of a model that the fleet serves."""
@@ -183,7 +197,7 @@ class GatewayShell:
         offers = models.offers()
         if not offers and not self.workers_up():
             raise NoWorker(f"no worker is connected ({len(self.router.workers)} configured)", 1.0)
-        spec = find_offer(model, version, offers, models.unready()).spec
+        spec = find_offer(model, version, offers, models.unready(), self.settings.default_model).spec
         codec = self._codecs.get(id(spec))
         if codec is None or codec.spec is not spec:
             if len(self._codecs) >= CODECS_MAX:
@@ -193,9 +207,8 @@ class GatewayShell:
             self._found[model, version] = codec
         return codec
 
-    def _only_spec(self) -> ModelSpec | None:
-        offers = self.offers()
-        return offers[0].spec if offers else None
+    def _linked(self) -> list[LinkClient]:
+        return [self.links[worker.index] for worker in self.router.workers if worker.link_up]
 
     # Pages
 
@@ -223,6 +236,18 @@ class GatewayShell:
             "pending": router.pending,
             "moved": router.moved,
             "late": router.late,
+            "models": [
+                {
+                    "name": model.name,
+                    "version": model.version,
+                    "digest": model.digest,
+                    "served": model.taken,
+                    "default": model.default,
+                    "workers": model.workers,
+                    "workers_able": model.able,
+                }
+                for model in router.statistics(now).models
+            ],
         }
 
     def _health(self) -> tuple[int, dict[str, object]]:
@@ -236,4 +261,9 @@ class GatewayShell:
         return (200 if healthy else 503), page
 
     def _model(self) -> tuple[int, dict[str, object]]:
-        return describe_model(self._only_spec())
+        try:
+            return describe_model(self.codec().spec)
+        except NoWorker:
+            return describe_model(None)
+        except ServeError as error:
+            return error.status, {"error": error.message}

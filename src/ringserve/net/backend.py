@@ -43,8 +43,8 @@ class Backend(Protocol):
     def unready(self) -> Sequence[Unready]:
         """The models that are known and not served now."""
 
-    def model_statistics(self, spec: ModelSpec, now: float) -> ModelStatistics:
-        """What is counted of a model that `offers` names."""
+    async def gather_statistics(self, specs: Sequence[ModelSpec]) -> list[ModelStatistics]:
+        """What is counted of each of these models, wherever it runs."""
 
     async def control(self, action: str, name: str) -> None:
         """Load or unload a model; returns when that is done.

@@ -13,6 +13,7 @@ import grpc
 from ringserve.limits import PIPELINE_MAX
 from ringserve.net.cache_control import HEADER as CACHE_CONTROL
 from ringserve.net.cache_control import wants_fresh
+from ringserve.net.grpc_pages import SLOW
 from ringserve.net.grpc_reply import Reply
 from ringserve.net.grpc_service import (
     HEALTH_CHECK,
@@ -103,7 +104,9 @@ def _begin(service: GrpcService, method: str, data: bytes, context: grpc.Service
     reply = Reply(service, method, fresh=_wants_fresh(context))
     left_s = context.time_remaining()
     shown = _shown(context) if service.keyed else ()
-    if method in _INFERENCES and takes_long(data):
+    if method in SLOW:
+        asyncio.run_coroutine_threadsafe(service.begin_slowly(method, data, shown, reply), service.loop)
+    elif method in _INFERENCES and takes_long(data):
         asyncio.run_coroutine_threadsafe(service.begin_large(data, left_s, shown, reply), service.loop)
     else:
         service.loop.call_soon_threadsafe(service.begin, method, data, left_s, shown, reply)

@@ -7,20 +7,20 @@ from typing import TYPE_CHECKING
 from google.protobuf.json_format import ParseDict
 from google.protobuf.message import DecodeError, Message
 
-from ringserve.errors import BadRequest, MethodNotAllowed, NotFound, NotReady
-from ringserve.net.oip_pages import PAGES
+from ringserve.errors import BadRequest, NotFound, NotReady
+from ringserve.net.oip_pages import PAGES, SLOW_PAGES
 from ringserve.net.oip_paths import Oip, OipPath
-from ringserve.wire.asked_model import check_model
 from ringserve.wire.proto.messages import HEALTH, SERVICE, message, methods
 
 if TYPE_CHECKING:
-    from collections.abc import Callable
+    from collections.abc import Awaitable, Callable
 
     from google.protobuf.descriptor import MethodDescriptor
 
     from ringserve.net.backend import Backend
 
     Answer = Callable[[Backend, Message], object]
+    SlowAnswer = Callable[[Backend, Message], Awaitable[object]]
 
 _OK = 200
 _HealthRequest = message(f"{HEALTH.rpartition('.')[0]}.HealthCheckRequest")
@@ -69,26 +69,28 @@ def _config(backend: Backend, asked: Message) -> object:
     return {"config": _page(Oip.CONFIG, backend, asked.name, asked.version)}
 
 
-def _statistics(backend: Backend, asked: Message) -> object:
-    route = Oip.STATISTICS if asked.name else Oip.ALL_STATISTICS
-    return _page(route, backend, asked.name, asked.version)
-
-
 def _index(backend: Backend, asked: Message) -> object:
     rows = _page(Oip.INDEX, backend)
     assert isinstance(rows, list)
     return {"models": [row for row in rows if row["state"] == "READY" or not asked.ready]}
 
 
-def _load(backend: Backend, asked: Message) -> object:
-    """A model that is there is loaded already."""
-    check_model(backend.codec().spec, asked.model_name or asked.repository_name, "")
-    return {}
+async def _statistics(backend: Backend, asked: Message) -> object:
+    route = Oip.STATISTICS if asked.name else Oip.ALL_STATISTICS
+    _status, page = await SLOW_PAGES[route](backend, OipPath(route, asked.name, asked.version))
+    return page
 
 
-def _unload(backend: Backend, asked: Message) -> object:
-    check_model(backend.codec().spec, asked.model_name or asked.repository_name, "")
-    raise MethodNotAllowed("the model that a server was started with is not unloaded; stop the server")
+def _control(route: Oip) -> SlowAnswer:
+    async def control(backend: Backend, asked: Message) -> object:
+        # KServe's messages have the model's name where Triton's have that of the repository.
+        name = asked.model_name or asked.repository_name
+        if not name:
+            raise BadRequest("the request names no model; send its name as model_name")
+        _status, page = await SLOW_PAGES[route](backend, OipPath(route, name))
+        return page
+
+    return control
 
 
 def _health(backend: Backend, asked: Message) -> object:
@@ -105,11 +107,14 @@ _ANSWERS: dict[str, Answer] = {
     "ServerMetadata": lambda backend, _asked: _page(Oip.SERVER, backend),
     "ModelMetadata": _of_model(Oip.MODEL),
     "ModelConfig": _config,
-    "ModelStatistics": _statistics,
     "RepositoryIndex": _index,
-    "RepositoryModelLoad": _load,
-    "RepositoryModelUnload": _unload,
     "Check": _health,
+}
+
+_SLOW_ANSWERS: dict[str, SlowAnswer] = {
+    "ModelStatistics": _statistics,
+    "RepositoryModelLoad": _control(Oip.LOAD),
+    "RepositoryModelUnload": _control(Oip.UNLOAD),
 }
 
 
@@ -131,6 +136,16 @@ def _bound(answer: Answer, method: MethodDescriptor) -> Callable[[Backend, bytes
     return show
 
 
+def _bound_slow(answer: SlowAnswer, method: MethodDescriptor) -> Callable[[Backend, bytes], Awaitable[bytes]]:
+    request, response = message(method.input_type.full_name), message(method.output_type.full_name)
+
+    async def show(backend: Backend, data: bytes) -> bytes:
+        page = await answer(backend, _read(request, data))
+        return bytes(ParseDict(page, response(), ignore_unknown_fields=True).SerializeToString())
+
+    return show
+
+
 PLAIN = {
     f"/{service}/{method.name}": _bound(_ANSWERS[method.name], method)
     for service in (SERVICE, HEALTH)
@@ -138,3 +153,10 @@ PLAIN = {
     if method.name in _ANSWERS
 }
 """By path: reads the request's message, shows the answer's."""
+
+SLOW = {
+    f"/{SERVICE}/{method.name}": _bound_slow(_SLOW_ANSWERS[method.name], method)
+    for method in methods(SERVICE)
+    if method.name in _SLOW_ANSWERS
+}
+"""The same of what takes its time."""

@@ -7,14 +7,14 @@ from time import monotonic
 from typing import TYPE_CHECKING
 
 from ringserve.errors import ServeError
-from ringserve.net.grpc_pages import PLAIN, watched
+from ringserve.net.grpc_pages import PLAIN, SLOW, watched
 from ringserve.net.grpc_reply import GrpcCall
 from ringserve.net.key_ring import KeyCheck
 from ringserve.net.large_bodies import HeldBody
 from ringserve.net.large_messages import decode_message
 from ringserve.wire.grpc_reflection import Reflection
 from ringserve.wire.oip_grpc import GrpcCodec
-from ringserve.wire.oip_grpc_split import Parts, split
+from ringserve.wire.oip_grpc_split import Parts, model_of, split
 from ringserve.wire.proto.messages import HEALTH, REFLECTION, REFLECTION_ALPHA, SERVICE, methods
 
 if TYPE_CHECKING:
@@ -38,7 +38,7 @@ REFLECT = f"/{REFLECTION}/ServerReflectionInfo"
 REFLECT_ALPHA = f"/{REFLECTION_ALPHA}/ServerReflectionInfo"
 OPEN = frozenset({f"/{SERVICE}/ServerLive", f"/{SERVICE}/ServerReady", HEALTH_CHECK, HEALTH_WATCH})
 """What needs no key: as `/health` over HTTP, whoever watches or balances servers asks for it."""
-_CODECS_MAX = 64
+_CODECS_MAX = 1024
 
 
 class GrpcService:
@@ -61,7 +61,7 @@ class GrpcService:
         self.keyed = keys is not None
         self.active_at = 0.0
         self._check = None if keys is None else KeyCheck(keys)
-        self._codecs: dict[str, GrpcCodec] = {}
+        self._codecs: dict[int, GrpcCodec] = {}
         self._reflections = {REFLECT: Reflection(REFLECTION), REFLECT_ALPHA: Reflection(REFLECTION_ALPHA)}
         names = [method.full_name for service in (SERVICE, HEALTH) for method in methods(service)]
         self._outcomes: dict[tuple[str, str], int] = {(name.rpartition(".")[2], "OK"): 0 for name in names}
@@ -98,6 +98,20 @@ class GrpcService:
                 reply.settle(PLAIN[method](self.backend, data))
         except ServeError as error:
             reply.fail(error)
+
+    async def begin_slowly(
+        self, method: str, data: bytes, shown: Sequence[tuple[bytes, bytes]], reply: Reply
+    ) -> None:
+        """Like `begin`, for a method in `SLOW`: returns when its reply is settled."""
+        self.active_at = monotonic()
+        try:
+            self._let_in(method, shown)
+            reply.settle(await SLOW[method](self.backend, data))
+        except ServeError as error:
+            reply.fail(error)
+        except Exception:
+            log.exception("a request failed in an unforeseen way")
+            reply.fail(ServeError("the server failed on this request; its log says why"))
 
     async def begin_large(
         self, data: bytes, left_s: float | None, shown: Sequence[tuple[bytes, bytes]], reply: Reply
@@ -147,8 +161,9 @@ class GrpcService:
 
     def _infer(self, data: bytes, left_s: float | None, salt: Salt | None, reply: Reply) -> None:
         now = monotonic()
-        codec = self._codec_of(split(data))
-        self._submit(codec, codec.decode(data), now, left_s, salt, reply)
+        parts = split(data)
+        codec = self._codec_of(parts)
+        self._submit(codec, codec.decode_parts(parts), now, left_s, salt, reply)
 
     def _submit(
         self,
@@ -173,12 +188,15 @@ class GrpcService:
         reply.call = call
         backend.submit(call, monotonic())
 
-    def _codec_of(self, _parts: Parts) -> GrpcCodec:
-        spec = self.backend.codec().spec
-        return self._codecs.get(spec.digest) or self._new_codec(spec)
+    def _codec_of(self, parts: Parts) -> GrpcCodec:
+        spec = self.backend.codec(*model_of(parts.head)).spec
+        codec = self._codecs.get(id(spec))
+        if codec is None or codec.spec is not spec:
+            codec = self._new_codec(spec)
+        return codec
 
     def _new_codec(self, spec: ModelSpec) -> GrpcCodec:
         if len(self._codecs) >= _CODECS_MAX:
             self._codecs.clear()
-        codec = self._codecs[spec.digest] = GrpcCodec(spec)
+        codec = self._codecs[id(spec)] = GrpcCodec(spec)
         return codec

@@ -26,13 +26,20 @@ LAYOUTS_MAX = 1024
 
 
 class LinkClient(asyncio.Protocol):
-    """One link to one worker; `closed` is done when it is over."""
+    """One link to one worker.
+
+    Attributes:
+        address: The worker's, as typed.
+        up: Whether frames may be sent.
+        greeted: Is done when the worker has greeted.
+        closed: Is done when the link is over.
+    """
 
     def __init__(self, router: Router, index: int, address: str, secret: bytes | None = None) -> None:
         """Prepare; the loop connects it. `secret` is the fleet's, where there is one."""
         self._router = router
         self._index = index
-        self._address = address
+        self.address = address
         self._loop = asyncio.get_running_loop()
         self._reader = FrameReader(FROM_WORKER, FRAME_BYTES_MAX)
         self._opening: Opening | None = Opening(address, secret)
@@ -64,7 +71,7 @@ class LinkClient(asyncio.Protocol):
             self._router.link_lost(self._index, monotonic())
         for waiting in self._controls.values():
             if not waiting.done():
-                waiting.set_exception(NoWorker(f"the link to the worker at {self._address} was lost"))
+                waiting.set_exception(NoWorker(f"the link to the worker at {self.address} was lost"))
         if not self.closed.done():
             self.closed.set_result(None)
 
@@ -80,7 +87,7 @@ class LinkClient(asyncio.Protocol):
                 self._take(kind, body, now)
         except (LinkError, NotReady) as error:
             if self.greeted.done():
-                log.warning("the link to %s was closed: %s", self._address, error)
+                log.warning("the link to %s was closed: %s", self.address, error)
             else:
                 self.greeted.set_exception(error)
             self._transport.close()
@@ -125,7 +132,7 @@ class LinkClient(asyncio.Protocol):
             ServeError: It could not be done, or the link is lost.
         """
         if not self.up:
-            raise NoWorker(f"there is no link to the worker at {self._address}")
+            raise NoWorker(f"there is no link to the worker at {self.address}")
         self._last_control += 1
         number = self._last_control
         waiting = self._controls[number] = self._loop.create_future()

@@ -12,67 +12,15 @@ from ringserve.core.call import Call
 from ringserve.errors import BadRequest, ModelGone, ServeError
 from ringserve.limits import FRAME_BYTES_MAX, PROOF_TIMEOUT_S
 from ringserve.wire import records
-from ringserve.wire.control import decode_control, encode_controlled
+from ringserve.wire.control import STATISTICS, decode_control, encode_controlled
 from ringserve.wire.frames import FROM_GATEWAY, FrameReader, Kind, LinkError, frame
 from ringserve.wire.hello import decode_gateway_hello
+from ringserve.wire.model_counts import encode_counts
 
 if TYPE_CHECKING:
-    from collections.abc import Callable
-    from typing import Protocol
-
-    from ringserve.core.node import Node
     from ringserve.core.signature import Result, Signature
-    from ringserve.core.signatures import Signatures
     from ringserve.net.fleet_secret import Challenge
-
-    class Served(Protocol):
-        """One model that a worker has ready."""
-
-        node: Node
-        signatures: Signatures
-
-        def submit(self, call: Call, now: float) -> None:
-            """Accept a call."""
-
-    class Host(Protocol):
-        """What a link needs of its worker."""
-
-        links: set[LinkServer]
-        unproved: set[LinkServer]
-
-        @property
-        def takes_links(self) -> bool:
-            """Whether gateways may be linked now."""
-
-        @property
-        def credit_items(self) -> int:
-            """Items that one gateway may have here at a time."""
-
-        @property
-        def depth(self) -> int:
-            """Rows that wait, for all models."""
-
-        def served(self, number: int) -> Served:
-            """The model of this number.
-
-            Raises:
-                ModelGone: It is not served any more.
-            """
-
-        def hello(self) -> bytes:
-            """What a gateway is greeted with."""
-
-        def pong(self, now: float) -> bytes:
-            """A sign of life."""
-
-        def called(self, name: str) -> None:
-            """A gateway told what it calls this worker."""
-
-        def take_control(self, action: str, name: str, done: Callable[[str | ServeError], None]) -> None:
-            """Do what a gateway asks beside requests, see `wire.control`; `done` is called once."""
-
-        def flush(self, now: float) -> None:
-            """Run what was accepted."""
+    from ringserve.net.link_host import Host, Served
 
 
 log = logging.getLogger(__name__)
@@ -263,7 +211,12 @@ class LinkServer(asyncio.Protocol):
             if not self._transport.is_closing():
                 self._transport.write(frame(Kind.CONTROLLED, encode_controlled(asked.id, outcome)))
 
-        self._host.take_control(asked.action, asked.name, done)
+        if asked.action == STATISTICS:
+            now = monotonic()
+            specs = [offer.spec for offer in self._host.offers()]
+            done(encode_counts((spec, self._host.model_statistics(spec, now)) for spec in specs))
+        else:
+            self._host.take_control(asked.action, asked.name, done)
 
     def _accept(self, record: records.RequestRecord, now: float) -> None:
         call_id, left_ms, key, model, flags, encoded, payload = record

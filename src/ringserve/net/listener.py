@@ -33,6 +33,9 @@ if TYPE_CHECKING:
     from ringserve.net.grpc_server import GrpcServer
     from ringserve.settings import Settings
 
+CODECS_MAX = 1024
+"""Models whose codec of `/v2` is kept."""
+
 SWEEP_S = 1.0
 HANDSHAKE_GRACE_S = 0.2
 LINGER_S = 1.0
@@ -70,7 +73,7 @@ class Listener:
         self.server_state = ServerState()
         self.outcomes = Outcomes((*backend.pages, METRICS, "/infer", *(route.template for route in Oip)))
         self.hot_paths = HotPaths(self)
-        self._rest: RestCodec | None = None
+        self._rest: dict[int, RestCodec] = {}
         self.loop_lag = Histogram(LATENCY_BOUNDS_S)
         self._keep_alive_s = settings.keep_alive_s
         self._header_timeout_s = settings.header_timeout_s
@@ -109,10 +112,13 @@ class Listener:
         return f"{self._id_prefix}-{self._id_count}"
 
     def rest_codec(self, spec: ModelSpec) -> RestCodec:
-        """The codec of `/v2` for a model; that of the last one is kept."""
-        if self._rest is None or self._rest.spec is not spec:
-            self._rest = RestCodec(spec)
-        return self._rest
+        """The codec of `/v2` for a model; that of each is kept."""
+        codec = self._rest.get(id(spec))
+        if codec is None or codec.spec is not spec:
+            if len(self._rest) >= CODECS_MAX:
+                self._rest.clear()
+            codec = self._rest[id(spec)] = RestCodec(spec)
+        return codec
 
     def sweep(self, now: float) -> None:
         """Tell the time in answers; close what is idle or slow. Call about once in `SWEEP_S`."""

@@ -26,6 +26,8 @@ class Oip(enum.Enum):
     STATISTICS = ("GET", "/v2/models/{model}/stats")
     INFER = ("POST", "/v2/models/{model}/infer")
     INDEX = ("POST", "/v2/repository/index")
+    LOAD = ("POST", "/v2/repository/models/{model}/load")
+    UNLOAD = ("POST", "/v2/repository/models/{model}/unload")
 
     method: str
     template: str
@@ -46,7 +48,12 @@ class OipPath:
 
 
 _FIXED = {route.template: route for route in Oip if "{" not in route.template}
-_OF_A_MODEL = {route.template.rpartition("{model}")[2][1:]: route for route in Oip if "{" in route.template}
+_OF_A_MODEL = {
+    route.template.rpartition("{model}")[2][1:]: route
+    for route in Oip
+    if route.template.startswith("/v2/models/{model}")
+}
+_OF_A_FILE = {"load": Oip.LOAD, "unload": Oip.UNLOAD}
 
 
 def read_path(raw: str) -> OipPath | None:
@@ -60,6 +67,8 @@ def read_path(raw: str) -> OipPath | None:
     if fixed is not None:
         return OipPath(fixed)
     parts = path.split("/")[1:]
+    if parts[:3] == ["v2", "repository", "models"]:
+        return _read_repository(parts[3:])
     if parts[:2] != ["v2", "models"] or len(parts) < 3:  # noqa: PLR2004 - v2, models, its name
         return None
     model, rest = _unquote(parts[2]), parts[3:]
@@ -70,6 +79,14 @@ def read_path(raw: str) -> OipPath | None:
     if route is None or not model or version is None:
         return None
     return OipPath(route, model, version)
+
+
+def _read_repository(parts: list[str]) -> OipPath | None:
+    """What follows `/v2/repository/models`: a name, and what to do."""
+    if len(parts) != 2 or parts[1] not in _OF_A_FILE:  # noqa: PLR2004 - these two
+        return None
+    model = _unquote(parts[0])
+    return OipPath(_OF_A_FILE[parts[1]], model) if model else None
 
 
 def _unquote(part: str) -> str | None:

@@ -21,7 +21,7 @@ from ringserve.net.json_size import HEADER as JSON_SIZE
 from ringserve.net.json_size import json_size_of
 from ringserve.net.key_ring import SALT
 from ringserve.net.large_bodies import HeldBody
-from ringserve.net.oip_pages import PAGES, served_model
+from ringserve.net.oip_pages import PAGES, SLOW_PAGES, served_model
 from ringserve.net.oip_paths import PREFIX, Oip, OipPath, read_path
 from ringserve.net.read_body import read_body
 from ringserve.net.responses import error_response, json_response
@@ -49,7 +49,10 @@ def oip_route(listener: Listener) -> Route:
         try:
             if found.route is Oip.INFER:
                 return await _infer(request, listener, found)
-            status, page = PAGES[found.route](listener.backend, found)
+            if found.route in SLOW_PAGES:
+                status, page = await SLOW_PAGES[found.route](listener.backend, found)
+            else:
+                status, page = PAGES[found.route](listener.backend, found)
             return json_response(status, orjson.dumps(page))
         except ServeError as error:
             return error_response(error.without_frames())

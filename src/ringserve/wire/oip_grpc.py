@@ -10,16 +10,16 @@ from typing import NamedTuple
 
 from google.protobuf.message import DecodeError, Message
 
+from ringserve.core.asked_model import check_model
 from ringserve.core.byte_strings import find_ends, join
 from ringserve.core.names import NAME_SHOWN_MAX, listed, named
 from ringserve.core.signature import Result, ResultLayout, Signature, TensorLayout
 from ringserve.core.signatures import Signatures
 from ringserve.core.tensor import DType, ModelSpec
 from ringserve.errors import BadRequest
-from ringserve.wire.asked_model import check_model
 from ringserve.wire.oip_answer import classes_of
 from ringserve.wire.oip_grpc_contents import pack_contents
-from ringserve.wire.oip_grpc_split import split, varint
+from ringserve.wire.oip_grpc_split import Parts, split, varint
 from ringserve.wire.oip_input import LOOKED_AT, check_raw
 from ringserve.wire.oip_refusal import told_of
 from ringserve.wire.proto.messages import InferRequest, InferResponse, StreamResponse
@@ -78,8 +78,12 @@ class GrpcCodec:
             BadRequest: It is no message of the kind, or does not fit the model.
             NotFound: It asks for another model or version.
         """
+        return self.decode_parts(split(data))
+
+    def decode_parts(self, parts: Parts) -> GrpcRequest:
+        """Like `decode`, of a request that was taken apart already."""
         try:
-            return self._decode(*split(data))
+            return self._decode(*parts)
         except BadRequest as error:
             raise told_of(self.spec, error) from error
 

@@ -16,6 +16,8 @@ from ringserve.wire.proto.messages import InferRequest
 
 _ID = 3 << 3 | 2
 _RAW = 7 << 3 | 2
+_NAME = 1 << 3 | 2
+_VERSION = 2 << 3 | 2
 _TAGS = frozenset(number << 3 | 2 for number in range(1, 8))
 _SIZE_BYTES_MAX = 5
 """Of a length on the wire: a message has less than 2 GB."""
@@ -44,6 +46,31 @@ def split(data: bytes) -> Parts:
         except UnicodeDecodeError as error:
             raise BadRequest(f"the request's id is no UTF-8: {error}") from error
     return parts
+
+
+def model_of(head: bytes) -> tuple[str, str]:
+    """The model's name and version as a head gives them; empty where it does not.
+
+    Raises:
+        BadRequest: The bytes are no head.
+    """
+    name = version = b""
+    at, end = 0, len(head)
+    try:
+        while at < end:
+            tag = head[at]
+            if tag not in _TAGS:
+                message = InferRequest.FromString(head)
+                return message.model_name, message.model_version
+            size, inside = _size(head, at + 1)
+            at = inside + size
+            if tag == _NAME:
+                name = head[inside:at]
+            elif tag == _VERSION:
+                version = head[inside:at]
+        return name.decode(), version.decode()
+    except (DecodeError, UnicodeDecodeError) as error:
+        raise BadRequest(f"the message is no ModelInferRequest: {error}") from error
 
 
 def varint(number: int) -> bytes:

@@ -13,12 +13,22 @@ from typing import TYPE_CHECKING
 from ringserve.core.tensor import DType
 
 if TYPE_CHECKING:
+    from collections.abc import Iterable
+
+    from ringserve.core.router.worker_state import Offer, Unready
     from ringserve.core.tensor import ModelSpec, TensorSpec
 
 Page = dict[str, object]
 
 SERVER_NAME = "ringserve"
-EXTENSIONS = ("binary_tensor_data", "parameters", "statistics", "model_configuration", "classification")
+EXTENSIONS = (
+    "binary_tensor_data",
+    "parameters",
+    "statistics",
+    "model_configuration",
+    "model_repository",
+    "classification",
+)
 """Of the protocol's extensions, those that work here."""
 _PLATFORM = "onnxruntime_onnx"
 
@@ -55,11 +65,11 @@ def server_metadata(version: str) -> Page:
     return {"name": SERVER_NAME, "version": version, "extensions": list(EXTENSIONS)}
 
 
-def model_metadata(spec: ModelSpec) -> Page:
-    """`GET /v2/models/{model}`."""
+def model_metadata(spec: ModelSpec, versions: Iterable[str]) -> Page:
+    """`GET /v2/models/{model}`; `versions` are those of the name that are ready."""
     return {
         "name": spec.name,
-        "versions": [spec.version],
+        "versions": list(versions),
         "platform": _PLATFORM,
         "inputs": [_metadata(spec, tensor) for tensor in spec.inputs],
         "outputs": [_metadata(spec, tensor) for tensor in spec.outputs],
@@ -107,9 +117,26 @@ def model_statistics(spec: ModelSpec, counted: ModelStatistics) -> Page:
     }
 
 
-def index_row(spec: ModelSpec) -> Page:
-    """One entry of `POST /v2/repository/index`."""
-    return {"name": spec.name, "version": spec.version, "state": "READY", "reason": ""}
+def index(offers: Iterable[Offer], unready: Iterable[Unready]) -> list[Page]:
+    """`POST /v2/repository/index`: what is ready, and what is known and is not."""
+    rows = {
+        (model.name, model.version): _index_row(model.name, model.version, model.state, model.reason)
+        for model in unready
+    }
+    for offer in offers:
+        name, version = offer.spec.name, offer.spec.version
+        reason = str(rows.get((name, version), {}).get("reason", ""))
+        rows[name, version] = _index_row(name, version, "READY", reason)
+    return [rows[place] for place in sorted(rows, key=_in_order)]
+
+
+def _index_row(name: str, version: str, state: str, reason: str) -> Page:
+    return {"name": name, "version": version, "state": state, "reason": reason}
+
+
+def _in_order(place: tuple[str, str]) -> tuple[str, int, str]:
+    name, version = place
+    return name, int(version) if version.isdecimal() else 0, version
 
 
 def _shape(tensor: TensorSpec) -> list[int]:

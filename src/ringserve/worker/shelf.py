@@ -7,10 +7,10 @@ from collections import Counter
 from time import monotonic
 from typing import TYPE_CHECKING
 
+from ringserve.core.asked_model import no_model_named, no_such_model, no_such_version
 from ringserve.core.batcher import CutReason
 from ringserve.core.router.worker_state import Offer
 from ringserve.errors import BadRequest, ModelGone, NotFound, UsageError
-from ringserve.wire.asked_model import no_model_named, no_such_model, no_such_version
 from ringserve.worker.served import Served
 
 if TYPE_CHECKING:

@@ -1,4 +1,7 @@
-"""A worker put together: listener, links, and the models on its shelf. It only moves bytes between them."""
+"""A worker put together: listener, links, and the models on its shelf. It only moves bytes between them.
+
+(Over 300 lines because all that listeners, links and pages ask of a worker must stand together.)
+"""
 
 from __future__ import annotations
 
@@ -110,6 +113,11 @@ class WorkerShell:
     def model_statistics(self, spec: ModelSpec, now: float) -> ModelStatistics:
         """What the model's node counts."""
         return self.shelf.find(spec.name, spec.version).statistics(now)
+
+    async def gather_statistics(self, specs: Sequence[ModelSpec]) -> list[ModelStatistics]:
+        """What the models' nodes count."""
+        now = monotonic()
+        return [self.model_statistics(spec, now) for spec in specs]
 
     def codec(self, model: str = "", version: str = "") -> InferCodec:
         """The codec of a model.

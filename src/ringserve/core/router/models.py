@@ -90,12 +90,16 @@ class Models:
             return NoWorker(f"no worker is connected ({len(self._workers)} configured)", 1.0)
         return why_none(name, version, self.offers(), self.unready())
 
-    def offers(self) -> list[Offer]:
-        """What is served, in the order of the workers; the numbers mean nothing."""
+    def offers(self, *, able: bool = False) -> list[Offer]:
+        """What is served, in the order of the workers; the numbers mean nothing.
+
+        Args:
+            able: Leave out what only workers have that may be sent nothing now.
+        """
         return [
             Offer(0, balance.spec, self._taken.get((name, "")) is balance)
             for (name, version), balance in self._taken.items()
-            if version
+            if version and (balance.able or not able)
         ]
 
     def unready(self) -> list[Unready]:
