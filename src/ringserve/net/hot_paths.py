@@ -15,7 +15,7 @@ from ringserve.net.http_call import InferCall, RestCall
 from ringserve.net.json_size import json_size_of
 from ringserve.net.oip_pages import served_model
 from ringserve.net.oip_paths import Oip, OipPath, read_path
-from ringserve.wire.infer_json import decode_infer
+from ringserve.wire.infer_json import decode_infer, named_model, read_object
 
 if TYPE_CHECKING:
     from ringserve.core.signature import Salt
@@ -51,11 +51,12 @@ class HotPath(Protocol):
 class InferPath:
     """`/infer`."""
 
-    __slots__ = ("_listener", "counts", "packs")
+    __slots__ = ("_listener", "_named", "counts", "packs")
 
     def __init__(self, listener: Listener, counts: list[int]) -> None:
         """Lead to this listener's backend."""
         self._listener = listener
+        self._named = False
         self.counts = counts
         self.packs = False
 
@@ -64,11 +65,19 @@ class InferPath:
         listener = self._listener
         backend = listener.backend
         deadline = deadline_of(head.timeout, now, backend.request_timeout_s)
-        try:
-            codec = backend.codec()
-            request = codec.decode(body)
-        except ServeError:  # it names a model, or the strict way words what is wrong with it
-            codec, request = decode_infer(backend.codec, body)
+        if self._named:  # whoever named a model in the last one does so in this one too
+            fields = read_object(body)
+            name, version = named_model(fields)
+            self._named = name != "" or version != ""
+            codec = backend.codec(name, version)
+            request = codec.decode_for(version, body, fields)
+        else:
+            try:
+                codec = backend.codec()
+                request = codec.decode(body)
+            except ServeError:  # it names a model, or the strict way words what is wrong with it
+                codec, request = decode_infer(backend.codec, body)
+                self._named = True
         call = InferCall(request.signature, request.payload, salt, now, deadline)
         call.codec = codec
         request_id = request.request_id
