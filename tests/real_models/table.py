@@ -12,7 +12,8 @@ from rich.markup import escape
 from rich.table import Table
 
 from tests.integration.servers import Servers
-from tests.real_models.catalogue import carried, light
+from tests.real_models.callers import Refused
+from tests.real_models.catalogue import RealModel, carried, light
 from tests.real_models.check import Finding, check
 from tests.real_models.contrib import extended
 from tests.real_models.pipelines import converted
@@ -33,16 +34,23 @@ def main() -> int:
         for model in models:
             if wanted and not any(word in model.name for word in wanted):
                 continue
-            with Servers(folder) as servers:
-                finding = check(model, servers)
+            finding = _checked(model, folder)
             findings.append(finding)
-            console.print(
-                f"{escape(model.name)}: {escape(finding.said[0] if finding.said else 'shares runs')}"
-            )
+            for line in finding.said or ["shares runs"]:
+                console.print(f"{escape(model.name)}: {escape(line)}")
             for line in finding.wrong[:5]:
                 console.print(f"  [red]{escape(line)}[/]")
     console.print(_table(findings))
     return int(any(finding.wrong for finding in findings) or not findings)
+
+
+def _checked(model: RealModel, folder: Path) -> Finding:
+    """Check a model; that a server never came up is what is wrong with it, and no reason to leave the others."""
+    try:
+        with Servers(folder) as servers:
+            return check(model, servers)
+    except (AssertionError, OSError, Refused) as error:
+        return Finding(model, "", batches=False, said=[], requests=0, difference=0.0, wrong=[str(error)])
 
 
 def _table(findings: list[Finding]) -> Table:
