@@ -45,7 +45,7 @@ def main() -> int:
 
 
 def _checked(model: RealModel, folder: Path) -> Finding:
-    """Check a model; that a server never came up is what is wrong with it, and no reason to leave the others."""
+    """Check a model; where its server never comes up, that is what is wrong, and the others follow."""
     try:
         with Servers(folder) as servers:
             return check(model, servers)
