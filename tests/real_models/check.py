@@ -45,7 +45,7 @@ class Checker:
     def __init__(self, model: RealModel) -> None:
         onnxruntime.set_default_logger_severity(4)
         options = onnxruntime.SessionOptions()
-        # As many as a worker has: a quantised LSTM takes one scale for each thread's share of the rows.
+        # As many as a worker has: the answers of int8 LSTMs for several rows depend on it.
         options.intra_op_num_threads = threads_for(WORKERS, 0)
         if model.library is not None:
             options.register_custom_ops_library(str(model.library))
