@@ -75,6 +75,20 @@ def test_a_model_that_draws_random_numbers_is_not_cacheable(tmp_path: Path, cach
     assert not engine.spec.cacheable
 
 
+def test_a_model_that_is_seen_to_answer_differently_is_not_cacheable(tmp_path: Path) -> None:
+    """Nobody can look into such a file; its owner says that it draws nothing, and errs."""
+    options = onnxruntime.SessionOptions()
+    options.optimized_model_filepath = str(tmp_path / "net.ort")
+    options.add_session_config_entry("session.save_model_format", "ORT")
+    onnxruntime.InferenceSession(models.random_normal(tmp_path / "m.onnx"), options)
+    engine, said = load(tmp_path / "net.ort", wish=Wish(cache=True))
+    assert not engine.spec.cacheable
+    assert (
+        said[0] == "model 'net': its answers are neither remembered nor shared, as one input got two of them"
+    )
+    assert load(tmp_path / "net.ort", wish=Wish(cache=False))[1] == said[1:]
+
+
 def test_a_repository_names_the_model_its_version_and_whether_answers_are_remembered(tmp_path: Path) -> None:
     engine, _ = load(models.mlp(tmp_path / "model.onnx"), wish=Wish(name="shop", version="3", cache=False))
     assert (engine.spec.name, engine.spec.version, engine.spec.cacheable) == ("shop", "3", False)

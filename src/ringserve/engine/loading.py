@@ -33,6 +33,7 @@ class Loading:
         rows_max: Items that do.
         single_run_s: Seconds for a run of one item; 0 where no input was found that the model accepts.
         full_batch_s: Seconds for a run of `rows_max` items.
+        steady: Whether an input that came again was given the same answer.
         why_not: Why not, where that was wanted.
     """
 
@@ -51,6 +52,7 @@ class Loading:
         "runs",
         "session",
         "single_run_s",
+        "steady",
         "why_not",
     )
 
@@ -78,6 +80,7 @@ class Loading:
         self.single_run_s = self.full_batch_s = 0.0
         self.why_not = ""
         self._freed = False
+        self.steady = True
         self._prober = Prober(self.inputs, self.runs, max_batch, file.words, file.categories, original)
 
     @property
@@ -134,6 +137,7 @@ class Loading:
             return
         try:
             self.single_run_s = self.full_batch_s = self.runs.measure(self._prober.feed_item(self._probe), 1)
+            self.steady = self._prober.is_steady(self._probe)
             if self.batches:
                 full = self._prober.feed(self._probe, self._max_batch)
                 self.full_batch_s = self.runs.measure(full, self._max_batch)

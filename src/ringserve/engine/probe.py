@@ -123,6 +123,20 @@ class Prober:
             flaw = flaw or self._find_flaw_at(tried)
         return flaw
 
+    def is_steady(self, probe: Probe) -> bool:
+        """Whether an input that comes again is given the same answer; a slow model is taken at its word.
+
+        Raises:
+            ModelFailed: The run failed.
+        """
+        if self._runs.median_s(1) > SLOW_RUN_S:
+            return True
+        again = self._runs.run(self._row(probe, 0), 1)
+        return all(
+            one.shape == other.shape and agrees(other, one, lambda i=index: self._nudged(probe, 0, i))  # type: ignore[misc]
+            for index, (one, other) in enumerate(zip(self._run_alone(probe, 0), again, strict=True))
+        )
+
     def _find_flaw_at(self, probe: Probe) -> str:
         pool = self._pool_size()
         # The rows alone are the runs of size 1; a fast model repeats one, which shows whether it is steady.

@@ -23,6 +23,8 @@ from ringserve.errors import UsageError
 _PLANS_MAX = 256
 """Kinds of requests whose plan is remembered; one more and all are worked out anew."""
 
+_FORGETS = "its answers are neither remembered nor shared"
+
 Say = Callable[[str], None]
 
 
@@ -144,7 +146,10 @@ class Engine:
                 loading = freed
                 loading.warm_up()
         if file.unknown and wish.cache is None:
-            say(f"model {file.name!r}: its answers are neither remembered nor shared, as {file.unknown}")
+            say(f"model {file.name!r}: {_FORGETS}, as {file.unknown}")
+        remembers = wish.remembers(file)
+        if remembers and not loading.steady:
+            say(f"model {file.name!r}: {_FORGETS}, as one input got two of them")
         for line in loading.lines():
             say(line)
         batches = loading.batches
@@ -156,7 +161,7 @@ class Engine:
             outputs=with_ranks(loading.outputs, loading.runs.ranks),
             batching=batches,
             max_batch=max_batch if batches else 1,
-            cacheable=wish.remembers(file),
+            cacheable=remembers and loading.steady,
             platform=used,
         )
         return cls(loading, spec, slots=1 if loading.rows_max > 1 else slots_for(threads, used))
