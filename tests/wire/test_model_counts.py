@@ -32,6 +32,14 @@ def test_the_sum_has_every_count() -> None:
     assert sum_of([one]) == one
 
 
+def test_of_differences_the_largest_counts() -> None:
+    rows = [
+        ModelStatistics(0, 0.0, 0, verified=2, differing=1, difference=largest) for largest in (0.5, 0.25)
+    ]
+    assert sum_of(rows) == ModelStatistics(0, 0.0, 0, verified=4, differing=2, difference=0.5)
+    assert sum_of([]) == ModelStatistics(0, 0, 0)
+
+
 @pytest.mark.parametrize("text", ["", "{}", "[{}]", "[" * 100_000, "\ud800"])
 def test_anything_else_is_a_link_error(text: str) -> None:
     with pytest.raises(LinkError, match="cannot be read"):

@@ -48,4 +48,5 @@ def sum_of(counts: Iterable[ModelStatistics]) -> ModelStatistics:
     """What several workers count together."""
     rows = list(counts)
     totals = {field.name: sum(getattr(row, field.name) for row in rows) for field in fields(ModelStatistics)}
+    totals["difference"] = max((row.difference for row in rows), default=0.0)
     return ModelStatistics(**totals)

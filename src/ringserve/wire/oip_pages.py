@@ -47,6 +47,9 @@ class ModelStatistics:
         runs: Runs of the model.
         queue_s: That requests waited for their run.
         run_s: That runs took.
+        verified: Hits that were computed again and compared.
+        differing: Of them, those that were not the same to the last bit.
+        difference: The largest difference of one element so; the largest float where none can be told.
     """
 
     answered: int
@@ -58,6 +61,9 @@ class ModelStatistics:
     runs: int = 0
     queue_s: float = 0.0
     run_s: float = 0.0
+    verified: int = 0
+    differing: int = 0
+    difference: float = 0.0
 
 
 def server_metadata(version: str) -> Page:
@@ -114,6 +120,11 @@ def model_statistics(spec: ModelSpec, counted: ModelStatistics) -> Page:
             "cache_miss": {"count": counted.misses, "ns": 0},
         },
         "batch_stats": [],
+        "cache_verification": {
+            "count": counted.verified,
+            "differing": counted.differing,
+            "largest_difference": counted.difference,
+        },
     }
 
 

@@ -2,6 +2,7 @@
 
 from __future__ import annotations
 
+import sys
 from typing import TYPE_CHECKING
 
 from ringserve.core.admission import Admission
@@ -112,6 +113,9 @@ class Served:
             runs=counted.runs,
             queue_s=counted.queue.sum,
             run_s=counted.run.sum,
+            verified=counted.verification.compared,
+            differing=counted.verification.differing,
+            difference=min(counted.verification.largest, sys.float_info.max),  # JSON has no infinity
         )
 
     def end(self) -> None:
