@@ -18,6 +18,7 @@ from ringserve.wire.frames import FROM_GATEWAY, FROM_WORKER, FrameReader, Kind, 
 from ringserve.wire.infer_json import InferCodec
 from ringserve.wire.nested import item_shape_of, pack_numbers
 from ringserve.wire.oip_grpc import GrpcCodec, GrpcRequest, request_id_of, stream_error
+from ringserve.wire.oip_grpc_split import model_of, split
 from ringserve.wire.oip_rest import RestCodec
 from ringserve.wire.proto.messages import InferRequest, InferResponse, StreamResponse
 
@@ -339,6 +340,11 @@ def check_grpc(data: bytes) -> None:
         except (BadRequest, NotFound, TooLarge) as error:
             return sentence_of(error)
 
+    named = None
+    try:
+        named = model_of(split(body).head)
+    except BadRequest as error:
+        sentence_of(error)
     codec = GrpcCodec(spec)
     request = told(codec)
     assert told(codec) == request
@@ -346,6 +352,7 @@ def check_grpc(data: bytes) -> None:
         assert StreamResponse.FromString(stream_error(request, request_id_of(body))).error_message == request
         return
     message = InferRequest.FromString(body)
+    assert named == (message.model_name, message.model_version)
     assert message.id.encode() == request.request_id == request_id_of(body)
     assert {one.name for one in message.inputs} == {one.name for one in request.signature.inputs}
     check(spec, request.signature)
