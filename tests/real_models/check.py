@@ -7,8 +7,9 @@ import os
 import re
 from collections.abc import Sequence
 from concurrent.futures import ThreadPoolExecutor
-from dataclasses import dataclass
+from dataclasses import dataclass, field
 from itertools import cycle
+from typing import Any
 from urllib.request import urlopen
 
 import numpy as np
@@ -31,12 +32,13 @@ class Finding:
     """What was seen of one model; `wrong` is empty where all is well."""
 
     model: RealModel
-    inputs: str
-    batches: bool
-    said: list[str]
-    requests: int
-    difference: float
     wrong: list[str]
+    inputs: str = ""
+    batches: bool = False
+    items_a_run: float = 0.0
+    said: list[str] = field(default_factory=list)
+    requests: int = 0
+    difference: float = 0.0
 
 
 class Checker:
@@ -122,7 +124,7 @@ def check(
     server = servers.start("up", str(model.path), *own, *flags, prefix=prefix)
     until(lambda: "ringserve gateway ready on" in server.log() or server.ended, server.log, START_LIMIT_S)
     if server.ended:
-        return Finding(model, checker.inputs, False, [], 0, 0.0, [server.log().strip()])
+        return Finding(model, [server.log().strip()], checker.inputs)
     server.wait_ready()
     # A worker that comes later takes a share of the inputs, and with it their repeats.
     until(
@@ -144,12 +146,15 @@ def check(
     config = address.get("config")
     _ask_again(checker, address, server, feeds[0], expected[0], known=config["response_cache"]["enable"])
     batches = config["max_batch_size"] > 0
+    items = max(page["batch_processor"]["avg_batch_size"] for page in _worker_pages(server))
     if model.batches not in (None, batches):
         checker.wrong.append(f"batches: {batches}, not {model.batches}")
     if server.stop() != 0:
         checker.wrong.append("did not end with status 0")
     said = [line for line in dict.fromkeys(server.log().splitlines()) if line.startswith("model ")]
-    return Finding(model, checker.inputs, batches, said, checker.requests, checker.difference, checker.wrong)
+    return Finding(
+        model, checker.wrong, checker.inputs, batches, items, said, checker.requests, checker.difference
+    )
 
 
 def _path() -> list[str]:
@@ -185,11 +190,15 @@ def _ask_again(
 
 def _hits(server: Server) -> int:
     """Answers from memory, of all workers: only they know."""
+    return sum(page["cache_hits"] for page in _worker_pages(server))
+
+
+def _worker_pages(server: Server) -> list[Any]:
     ports = re.findall(
         r"^ringserve worker \S+ ready on http://127\.0\.0\.1:(\d+)$", server.log(), re.MULTILINE
     )
     pages = [urlopen(f"http://127.0.0.1:{port}/health", timeout=10).read() for port in ports]
-    return sum(json.loads(page)["cache_hits"] for page in pages)
+    return [json.loads(page) for page in pages]
 
 
 def _tensor(answer: object) -> Array:

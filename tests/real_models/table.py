@@ -50,18 +50,19 @@ def _checked(model: RealModel, folder: Path) -> Finding:
         with Servers(folder) as servers:
             return check(model, servers)
     except (AssertionError, OSError, Refused) as error:
-        return Finding(model, "", batches=False, said=[], requests=0, difference=0.0, wrong=[str(error)])
+        return Finding(model, [str(error)])
 
 
 def _table(findings: list[Finding]) -> Table:
     table = Table(title="real models, and onnxruntime called directly")
-    for heading in ("model", "inputs", "batches", "requests", "max difference", "verdict"):
+    for heading in ("model", "inputs", "batches", "items a run", "requests", "max difference", "verdict"):
         table.add_column(heading)
     for finding in findings:
         table.add_row(
             finding.model.name,
             escape(finding.inputs),
             "yes" if finding.batches else "no",
+            f"{finding.items_a_run:.1f}",
             str(finding.requests),
             f"{finding.difference:.1e}",
             f"[red]{len(finding.wrong)} wrong[/]" if finding.wrong else "right",
