@@ -141,7 +141,7 @@ class Settings(ServerSettings):
         0.0,
         _CACHE,
         _WORKER,
-        "The share of answers from memory that are computed again instead and compared; 0.001 is one in 1,000.",
+        "The share of answers from memory that are computed again and compared; 0.001 is one in 1,000.",
         unit="of the hits",
         high=1,
     )

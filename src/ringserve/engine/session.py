@@ -145,11 +145,7 @@ class Engine:
             if freed is not None:
                 loading = freed
                 loading.warm_up()
-        if file.unknown and wish.cache is None:
-            say(f"model {file.name!r}: {_FORGETS}, as {file.unknown}")
-        remembers = wish.remembers(file)
-        if remembers and not loading.steady:
-            say(f"model {file.name!r}: {_FORGETS}, as one input got two of them")
+        cacheable = _is_cacheable(file, wish, loading, say)
         for line in loading.lines():
             say(line)
         batches = loading.batches
@@ -161,7 +157,7 @@ class Engine:
             outputs=with_ranks(loading.outputs, loading.runs.ranks),
             batching=batches,
             max_batch=max_batch if batches else 1,
-            cacheable=remembers and loading.steady,
+            cacheable=cacheable,
             platform=used,
         )
         return cls(loading, spec, slots=1 if loading.rows_max > 1 else slots_for(threads, used))
@@ -204,3 +200,13 @@ class Engine:
             self._mixed_plans.clear()
         plan = self._mixed_plans[signature.group] = MixedPlan(self._session, self.spec.outputs, signature)
         return plan
+
+
+def _is_cacheable(file: ModelFile, wish: Wish, loading: Loading, say: Say) -> bool:
+    """Whether answers are remembered; where that is not the owner's choice, one line says why not."""
+    if file.unknown and wish.cache is None:
+        say(f"model {file.name!r}: {_FORGETS}, as {file.unknown}")
+    remembers = wish.remembers(file)
+    if remembers and not loading.steady:
+        say(f"model {file.name!r}: {_FORGETS}, as one input got two of them")
+    return remembers and loading.steady

@@ -1,8 +1,8 @@
 """The bodies of the link's frames: requests and answers, many to a frame.
 
 A request's record: number (4 bytes), time left in ms (4), length of the signature (2), length of the payload
-(4), key (16), the worker's number for the model (2), flags (1), signature, payload. Bit 0 of the flags: make it
-anew, whatever is remembered. An answer's record: number (4), status (1), time in µs (4), length of the
+(4), key (16), the worker's number for the model (2), flags (1), signature, payload. Bit 0 of the flags: make
+it anew, whatever is remembered. An answer's record: number (4), status (1), time in µs (4), length of the
 layout (2), length of the payload (4), layout, payload. All little-endian. Status 0 is a computed answer, 1
 one from the cache; 2 + n is error n of `errors.ANSWERS`, whose payload is the sentence and whose time is the
 retry-after in ms.

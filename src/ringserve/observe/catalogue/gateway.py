@@ -246,7 +246,7 @@ _BALANCE: tuple[Metric[RouterStatistics], ...] = (
     Metric(
         "ringserve_turned_away_total",
         Kind.COUNTER,
-        "Requests at home on the worker that were refused without asking it: it had refused others a moment ago.",
+        "Requests at home on the worker that were refused without asking it: it had just refused others.",
         _each(lambda w: w.turned_away),
         ("worker",),
     ),
