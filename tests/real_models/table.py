@@ -19,10 +19,13 @@ from tests.real_models.contrib import extended
 from tests.real_models.pipelines import converted
 from tests.real_models.variants import varied
 
+WIDTH = 150
+"""Columns where there is no terminal to ask."""
+
 
 def main() -> int:
     """Check every model, or those whose names hold one of the words in ONLY; 1 where anything is wrong."""
-    console = Console(highlight=False)
+    console = Console(highlight=False, width=None if sys.stdout.isatty() else WIDTH)
     wanted = os.environ.get("ONLY", "").split()
     findings = []
     with tempfile.TemporaryDirectory() as scratch:

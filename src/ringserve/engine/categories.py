@@ -55,8 +55,10 @@ def _encoded(graph: Scope) -> Iterator[tuple[Column, tuple[Category, ...]]]:
 
 
 def _picked(node: Node, source: list[Column], graph: Scope) -> list[Column]:
-    constant = graph.find_constant(node.inputs[1]) if len(node.inputs) > 1 else None
-    if constant is None or not source:
+    if not source or len(node.inputs) < 2:  # noqa: PLR2004 - the tensor, and what is picked of it
+        return []
+    constant = graph.find_constant(node.inputs[1])
+    if constant is None:
         return []
     if len(source) == 1 and source[0][1] is None:
         return [(source[0][0], place) for place in constant.integers]
