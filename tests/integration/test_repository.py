@@ -2,6 +2,8 @@
 
 import os
 import shutil
+import subprocess
+import sys
 import threading
 from collections.abc import Iterator
 from concurrent.futures import ThreadPoolExecutor
@@ -331,3 +333,19 @@ def test_who_did_not_ask_for_it_loads_nothing_for_callers(worker: Server) -> Non
     refused = post(worker, "/v2/repository/models/flat/load")
     assert refused.status == 405
     assert refused.error.endswith("start it with --model-control explicit")
+
+
+def test_bench_and_diagnose_name_a_model_where_there_are_several(
+    folder: Path, worker: Server, tmp_path: Path
+) -> None:
+    with Servers(tmp_path) as servers:
+        other = servers.worker(folder, "--models", "pair", name="worker_2")
+        gateway = servers.gateway([worker, other])
+        url, workers = f"http://{gateway.address}", [f"http://{one.address}" for one in (worker, other)]
+        program = [sys.executable, "-m", "ringserve"]
+        bench = [*program, "bench", "--gateway", url, "--requests", "20", "--threads", "2", "--json"]
+        report = subprocess.run(bench, capture_output=True, text=True, check=True)
+        assert orjson.loads(report.stdout)["failures"] == []
+        diagnose = [*program, "diagnose", "--gateway", url, "--workers", *workers]
+        found = subprocess.run(diagnose, capture_output=True, text=True, check=False)
+    assert (found.returncode, "1 of 2 answer" in found.stdout) == (0, True), found.stdout

@@ -36,6 +36,13 @@ def test_another_model_gets_as_many_random_inputs_and_the_same_for_the_same_seed
 
 
 @pytest.mark.parametrize("shape", [(64,), (4,)])
+def test_a_model_among_several_is_named(shape: tuple[int, ...]) -> None:
+    wants = ModelInput("x", "FP32", shape, "c/d")
+    for found in (fresh_inputs(wants, IMAGES, 5, 1), repeated_inputs(wants, IMAGES, 1)):
+        assert {json.loads(b"{" + body)["model"] for body in found.bodies} == {"c/d"}
+
+
+@pytest.mark.parametrize("shape", [(64,), (4,)])
 def test_fresh_inputs_are_distinct_and_new_for_each_seed(shape: tuple[int, ...]) -> None:
     wants = ModelInput("x", "FP32", shape)
     one, other = (fresh_inputs(wants, IMAGES, 1000, seed) for seed in (1, 2))

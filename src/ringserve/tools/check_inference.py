@@ -40,7 +40,8 @@ def check_direct(seen: Survey) -> tuple[Finding, Answers]:
     for server in seen.workers:
         outcome = _ask(server, seen, _body(model))
         if isinstance(outcome, Fault):
-            faults.append(outcome)
+            if not (outcome.seen.startswith("404") and _carries_others(server)):
+                faults.append(outcome)
         else:
             answers[str(server.address)] = outcome
     faults += _disagreement(answers, seen)
@@ -66,6 +67,11 @@ def check_end_to_end(seen: Survey, direct: Answers) -> Finding:
     return finding(_END_TO_END, told, [Fault(str(seen.gateway.address), "differs from all", cause, mend)])
 
 
+def _carries_others(server: Server) -> bool:
+    """Whether it is a worker of ours, which need not have every model of its fleet."""
+    return server.model is not None and server.role == "worker"
+
+
 def _model_of(seen: Survey) -> ServedModel:
     return next((server.model for server in seen.servers if server.model is not None), DIGITS)
 
@@ -80,7 +86,8 @@ def _body(model: ServedModel) -> bytes:
         item: Sequence[object] = held_out()[0][0].tolist()
     else:
         item = random_item(model.input, random.Random(0))  # noqa: S311 - data, no secrets
-    return json.dumps({"request_id": "diagnose", "input_data": item}).encode()
+    named = {"model": model.input.model} if model.input.model else {}
+    return json.dumps({"request_id": "diagnose", **named, "input_data": item}).encode()
 
 
 def _ask(server: Server, seen: Survey, body: bytes) -> list[object] | Fault:

@@ -33,9 +33,11 @@ def repeated_inputs(model_input: ModelInput, images: Sequence[Sequence[float]], 
         seed: Makes random inputs repeatable.
     """
     if takes_digits(model_input):
-        return InputSet(_bodies(images, len(images)), f"{len(images)} held-out digits images, repeated")
+        return InputSet(
+            _bodies(images, len(images), model_input.model), f"{len(images)} held-out digits images, repeated"
+        )
     inputs = _random_items(model_input, random.Random(seed))  # noqa: S311 - data, no secrets
-    bodies = _bodies(inputs, DISTINCT)
+    bodies = _bodies(inputs, DISTINCT, model_input.model)
     return InputSet(bodies, f"{len(bodies)} random inputs of {model_input.elements:,} values, repeated")
 
 
@@ -49,8 +51,9 @@ def fresh_inputs(
     """
     chance = random.Random(seed)  # noqa: S311 - data, no secrets
     if takes_digits(model_input):
-        return InputSet(_bodies(_dimmed(images, chance), count), f"{count:,} digits images, each dimmed anew")
-    bodies = _bodies(_random_items(model_input, chance), count)
+        bodies = _bodies(_dimmed(images, chance), count, model_input.model)
+        return InputSet(bodies, f"{count:,} digits images, each dimmed anew")
+    bodies = _bodies(_random_items(model_input, chance), count, model_input.model)
     return InputSet(bodies, f"{len(bodies):,} random inputs of {model_input.elements:,} values")
 
 
@@ -60,12 +63,15 @@ def takes_digits(model_input: ModelInput) -> bool:
     return fits and model_input.datatype.startswith("FP")
 
 
-def _bodies(items: Sequence[Sequence[object]] | Iterator[Sequence[object]], count: int) -> tuple[bytes, ...]:
+def _bodies(
+    items: Sequence[Sequence[object]] | Iterator[Sequence[object]], count: int, model: str
+) -> tuple[bytes, ...]:
     """Encode the first `count` distinct items; fewer when they keep repeating themselves."""
+    named = b'"model":%b,' % json.dumps(model).encode() if model else b""
     found: dict[bytes, None] = {}
     repeats = 0
     for item in items:
-        body = b'"input_data":' + json.dumps(item, separators=(",", ":")).encode() + b"}"
+        body = named + b'"input_data":' + json.dumps(item, separators=(",", ":")).encode() + b"}"
         repeats = repeats + 1 if body in found else 0
         found[body] = None
         if len(found) >= count or repeats > _DUPLICATES_MAX:

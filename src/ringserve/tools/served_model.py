@@ -5,6 +5,7 @@ from __future__ import annotations
 import random
 from dataclasses import dataclass
 from math import prod
+from urllib.parse import quote
 
 from ringserve.tools.http_caller import Caller
 from ringserve.tools.json_reply import object_in, objects_at, text_at
@@ -12,15 +13,21 @@ from ringserve.tools.json_reply import object_in, objects_at, text_at
 FREE_DIMENSION = 16
 """The size taken for a dimension that the model leaves open."""
 _HTTP_OK = 200
+_HTTP_BAD_REQUEST = 400
 
 
 @dataclass(frozen=True, slots=True)
 class ModelInput:
-    """The input of one item: name, datatype (as in the Open Inference Protocol) and shape (-1 is open)."""
+    """The input of one item: name, datatype (as in the Open Inference Protocol) and shape (-1 is open).
+
+    Attributes:
+        model: What requests must name, where several models are served; else empty.
+    """
 
     name: str
     datatype: str
     item_shape: tuple[int, ...]
+    model: str = ""
 
     @property
     def elements(self) -> int:
@@ -54,10 +61,14 @@ DIGITS = ServedModel("digits", "1", ModelInput("image", "FP32", (64,)))
 def ask_model(caller: Caller) -> ServedModel | None:
     """Ask a server for its model; None where it has no such route, or does not tell yet.
 
+    Of several models it is the first one that `/infer` can describe.
+
     Raises:
         CallError: There was no answer.
     """
     reply = caller.get("/model")
+    if reply.status == _HTTP_BAD_REQUEST:
+        return _first_of_several(caller)
     answer = object_in(reply) if reply.status == _HTTP_OK else None
     if answer is None or "inputs" not in answer:
         return None
@@ -66,13 +77,27 @@ def ask_model(caller: Caller) -> ServedModel | None:
     return ServedModel(text_at(answer, "name"), text_at(answer, "version"), described)
 
 
-def _input_in(entry: dict[str, object]) -> ModelInput | None:
+def _first_of_several(caller: Caller) -> ServedModel | None:
+    listed = object_in(caller.get("/v2/models")) or {}
+    names = listed.get("models")
+    found = None
+    for name in names if isinstance(names, list) else []:
+        page = object_in(caller.get(f"/v2/models/{quote(str(name), safe='')}"))
+        inputs = objects_at(page, "inputs") if page is not None and "inputs" in page else []
+        described = _input_in(inputs[0], str(name)) if len(inputs) == 1 else None
+        found = ServedModel(str(name), "", described)
+        if described is not None:
+            break
+    return found
+
+
+def _input_in(entry: dict[str, object], model: str = "") -> ModelInput | None:
     dims = entry.get("shape")
     if not isinstance(dims, list) or not all(isinstance(dim, int) for dim in dims):
         return None
     # A first axis that is open or 1 is the batch axis; any other fixed number belongs to the item.
     item = dims[1:] if dims and (dims[0] < 0 or dims[0] == 1) else dims
-    return ModelInput(text_at(entry, "name"), text_at(entry, "datatype"), tuple(item))
+    return ModelInput(text_at(entry, "name"), text_at(entry, "datatype"), tuple(item), model)
 
 
 def random_item(model_input: ModelInput, chance: random.Random) -> list[object]:
