@@ -6,7 +6,7 @@ import pytest
 
 from ringserve.core.router.failover import REROUTES_MAX
 from ringserve.core.router.worker_state import Unready
-from ringserve.errors import ModelGone, NotFound, NotReady, NoWorker
+from ringserve.errors import ModelGone, NotFound, NotReady, NoWorker, TimeTooShort
 from tests.core.router.rig import Caller, Rig, hello, offers, spec
 
 A, B = spec("a", name="a"), spec("b", name="b")
@@ -138,6 +138,53 @@ def test_a_call_that_finds_its_model_gone_takes_the_new_version_on_the_same_work
     rig.finish(caller)
     assert len(caller.answers) == 1
     assert rig.router.statistics(rig.now).budget.spent == 0
+
+
+def test_a_key_in_flight_is_not_followed_to_a_worker_that_has_its_model_no_more() -> None:
+    rig = rig_of((OLD,), (OLD,), (OLD,))
+    first = rig.submit_new(home=0)
+    rig.lose(0)
+    rig.up(0, hello("second", models=(OLD,)))  # the key is with another worker now
+    place = first.worker
+    rig.has_now(place, A, first=2)
+    second = rig.submit(rig.same(first))
+    assert second.worker == 0
+    assert rig.worker(place).items == 1
+    for caller in (first, second):
+        rig.finish(caller)
+    assert rig.router.models.flights() == 0
+    assert rig.worker(place).items == 0
+
+
+def test_a_key_that_was_moved_is_followed_to_the_worker_that_still_has_its_model() -> None:
+    rig = rig_of((OLD,), (OLD,), (OLD,))
+    first = rig.submit_new(home=0)
+    second = rig.submit(rig.same(first))
+    rig.refuse(second, TimeTooShort("it would wait too long for this one", 1.0))
+    assert (first.worker, second.worker != 0) == (0, True)
+    rig.has_now(second.worker, A, first=2)
+    assert rig.submit(rig.same(first)).worker == 0
+
+
+def test_when_a_moved_key_is_done_it_is_not_followed_back_to_a_worker_that_has_its_model_no_more() -> None:
+    rig = rig_of((OLD,), (OLD,), (OLD,))
+    first = rig.submit_new(home=0)
+    second = rig.submit(rig.same(first))
+    rig.refuse(second, TimeTooShort("it would wait too long for this one", 1.0))
+    rig.has_now(0, A, first=2)
+    rig.finish(second)
+    assert rig.submit(rig.same(first)).worker != 0
+
+
+def test_a_key_whose_calls_left_a_worker_before_it_lost_the_model_is_nowhere() -> None:
+    rig = rig_of((OLD,), (OLD,), (OLD,))
+    first = rig.submit_new(home=0)
+    second = rig.submit(rig.same(first))
+    rig.refuse(second, TimeTooShort("it would wait too long for this one", 1.0))
+    rig.finish(first)
+    rig.has_now(second.worker, A, first=2)
+    assert rig.router.models.flights() == 0
+    rig.finish(second)
 
 
 def test_a_call_whose_model_was_unloaded_everywhere_is_told_what_is_served() -> None:

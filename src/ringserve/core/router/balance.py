@@ -12,6 +12,7 @@ with a floor below which nothing is spilled, so that a light load keeps perfect 
 from __future__ import annotations
 
 import enum
+from itertools import pairwise
 from typing import TYPE_CHECKING
 
 from ringserve.core.breaker import BreakerState
@@ -85,6 +86,9 @@ class Balance:
             numbers: By index of the worker, what each calls the model; 0 where it has it not.
             new_ring: Makes the ring of these workers, when the first request needs it.
         """
+        lost = {index for index, number in enumerate(self._numbers) if number and not numbers[index]}
+        if lost:
+            self._follow_no_more(lost)
         self.workers = workers
         self._numbers = numbers
         self._new_ring = new_ring
@@ -220,6 +224,23 @@ class Balance:
         if any(worker.breaker.state_at(now) is not BreakerState.OPEN for worker in able):
             return Nowhere.FULL
         return Nowhere.DOWN
+
+    def _follow_no_more(self, lost: set[int]) -> None:
+        """Forget which keys are with workers that have the model no more; they still answer what they got."""
+        for key, flight in list(self._flights.items()):
+            one: KeyFlight | None = flight
+            chain = []
+            while one is not None:
+                if one.calls and one.worker.index not in lost:
+                    chain.append(one)
+                one = one.older
+            for newer, older in pairwise([*chain, None]):
+                if newer is not None:
+                    newer.older = older
+            if chain:
+                self._flights[key] = chain[0]
+            else:
+                del self._flights[key]
 
     def _overloaded(self, worker: WorkerState) -> bool:
         if worker.load < self._floor:
