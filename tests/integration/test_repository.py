@@ -335,6 +335,21 @@ def test_who_did_not_ask_for_it_loads_nothing_for_callers(worker: Server) -> Non
     assert refused.error.endswith("start it with --model-control explicit")
 
 
+def test_up_takes_a_folder_and_says_at_once_that_there_is_none(tmp_path: Path) -> None:
+    folder = tmp_path / "models"
+    folder.mkdir()
+    models.mlp(folder / "a.onnx")
+    models.two_inputs(folder / "b.onnx")
+    with Servers(tmp_path) as servers:
+        missing = servers.up(str(tmp_path / "nowhere"))
+        up = servers.up(str(folder), "--default-model", "a", workers=1).wait_ready()
+        assert up.infer(PIXELS).status == 200
+        assert up.get("/v2/models").json == {"models": ["a", "b"]}
+        assert up.stop() == 0
+        assert missing.wait() == 2
+    assert "nowhere does not exist; name a file, a folder of models, or none for" in missing.log()
+
+
 def test_bench_and_diagnose_name_a_model_where_there_are_several(
     folder: Path, worker: Server, tmp_path: Path
 ) -> None:
