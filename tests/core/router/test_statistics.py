@@ -51,6 +51,19 @@ def test_a_link_has_one_state() -> None:
     assert links(rig) == ["down", "up", "going_away", "hung", "other_model", "up"]
 
 
+def test_each_model_is_shown_with_the_workers_that_have_it() -> None:
+    rig = Rig(3, up=False)
+    rig.up(0, hello(models=(spec(), spec("a", name="a"))))
+    rig.up(1, hello(models=(spec(), spec("b", name="a"))))
+    rig.submit_new()
+    rig.lose(1)
+    rows = {(one.name, one.digest): one for one in rig.router.statistics(rig.now).models}
+    toy = rows["toy", "model"]
+    assert (toy.workers, toy.able, toy.keys) == (("10.0.0.0:8001", "10.0.0.1:8001"), 1, 1)
+    assert (toy.taken, toy.default, toy.version) == (True, True, "1")
+    assert [rows["a", digest].taken for digest in "ab"] == [True, False]
+
+
 def test_what_waits_for_a_trial_stands_beside_its_limit() -> None:
     rig = Rig(1, RouterSettings(parked_max=5))
     rig.open_breaker(0)

@@ -257,7 +257,16 @@ _BALANCE: tuple[Metric[RouterStatistics], ...] = (
         _each(lambda w: w.share),
         ("worker",),
     ),
-    Metric("ringserve_ring_points", Kind.GAUGE, "Points on the ring.", lambda s: s.ring_points),
+    Metric(
+        "ringserve_ring_points", Kind.GAUGE, "Points on the ring of all workers.", lambda s: s.ring_points
+    ),
+    Metric(
+        "ringserve_model_workers",
+        Kind.GAUGE,
+        "Workers that have the model and may be sent requests for it; with 0 they get 503.",
+        lambda s: (((model.name, model.version), model.able) for model in s.models if model.taken),
+        ("model", "version"),
+    ),
 )
 
 GATEWAY = _REQUESTS + _AGAIN + _BREAKERS + _LINKS + _BALANCE
