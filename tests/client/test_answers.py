@@ -8,7 +8,7 @@ from typing import Any
 import numpy as np
 import orjson
 import pytest
-from hypothesis import given
+from hypothesis import given, settings
 from hypothesis import strategies as st
 
 from ringserve.client import answers, calls
@@ -34,6 +34,7 @@ def answer_of(body: bytes, size: int | None = None) -> HttpAnswer:
     return HttpAnswer(200, body, size, None, True)
 
 
+@settings(max_examples=50)
 @given(arrays(NUMBERS), st.booleans(), st.text(max_size=5).filter(str.isprintable))
 def test_a_request_is_what_the_server_reads_and_its_answer_what_the_client_reads(
     drawn: tuple[DType, Array], in_json: bool, identity: str

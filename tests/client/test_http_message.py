@@ -3,7 +3,7 @@ from __future__ import annotations
 from itertools import pairwise
 
 import pytest
-from hypothesis import example, given
+from hypothesis import example, given, settings
 from hypothesis import strategies as st
 
 from ringserve.client.errors import BadAnswer, ClientError, ConnectionFailed
@@ -36,6 +36,7 @@ def read(data: bytes, cuts: list[int]) -> HttpAnswer:
 
 
 @pytest.mark.parametrize(("data", "wanted"), WANTED)
+@settings(max_examples=25)  # each cut into bytes as well
 @given(cuts=st.lists(st.integers(1, 120)))
 def test_an_answer_is_the_same_however_it_is_cut(data: bytes, wanted: HttpAnswer, cuts: list[int]) -> None:
     assert read(data, cuts) == wanted
