@@ -21,6 +21,7 @@ class Break:
         method: Which.
         make: Makes the broken method of the right one.
         sentence: A pattern of the violation that tells it.
+        first: The seed to begin with: where few seeds find it, one that did.
     """
 
     name: str
@@ -28,6 +29,7 @@ class Break:
     method: str
     make: Callable[[Broken], Broken]
     sentence: str
+    first: int = 0
 
     @contextmanager
     def applied(self) -> Iterator[None]:

@@ -12,6 +12,7 @@ from ringserve.core.node import Node
 from ringserve.core.signature import Result
 from ringserve.core.single_flight import SingleFlight
 from ringserve.core.slices import Whole, _join
+from ringserve.worker.shelf import Shelf
 from tests.simulation.breaks import Break, Broken, always
 
 # Single flight, cache, node
@@ -67,6 +68,18 @@ def _remembers_too_much(right: Broken) -> Broken:
         self._entries[key] = (value, size)
 
     return put
+
+
+def _remembers_the_version_before(right: Broken) -> Broken:
+    def add(self: Shelf, engine: Any, settings: Any) -> Any:
+        former = right(self, engine, settings)
+        *before, latest = [served.node.cache for served in self if served.spec.name == engine.spec.name]
+        for cache in before:
+            for key, (value, size) in cache._entries.items():
+                latest.put(key, value, size)
+        return former
+
+    return add
 
 
 # Slices
@@ -172,6 +185,7 @@ BROKEN_NODES = (
     Break("all leave with one", Node, "_leave", _all_leave_with_one, "calls pending|never ended"),
     Break("guesses in the cache", Cache, "get", _guesses_in_cache, "a wrong answer"),
     Break("remembers too much", Cache, "put", _remembers_too_much, "more entries than it may"),
+    Break("remembers the version before", Shelf, "add", _remembers_the_version_before, "a wrong answer", 75),
     Break("fails a whole batch", Node, "_failed", _fails_the_whole_batch, "500 for an input"),
     Break("shuffles a batch", Node, "finished", _shuffles_a_batch, "a wrong answer"),
     Break("runs what is too late", Node, "_drop_expired", always(True), "too late for all"),

@@ -16,6 +16,7 @@ from ringserve.core.router.balance import Balance
 from ringserve.core.router.brain import Router
 from ringserve.core.router.failover import Verdict
 from ringserve.core.router.loads import Loads
+from ringserve.core.router.models import Models
 from ringserve.core.router.worker_state import WorkerState
 from tests.simulation.breaks import Break, Broken, always
 
@@ -82,6 +83,14 @@ def _forgets_where_keys_are(right: Broken) -> Broken:
 
 def _forgets_who_still_has(right: Broken) -> Broken:
     return lambda self, flight: flight.table.pop(flight.key)
+
+
+def _means_any_file(right: Broken) -> Broken:
+    def find(self: Models, signature: Any) -> Any:
+        named = [balance for balance in self.instances() if balance.spec.name == signature.model]
+        return named[-1] if named else right(self, signature)
+
+    return find
 
 
 def _spills_early(right: Broken) -> Broken:
@@ -165,6 +174,11 @@ BROKEN_ROUTERS = (
     Break("asks again who refused", Balance, "pass_on", _forgets_refusals, "had refused it"),
     Break("forgets who still has a key", Loads, "_forget", _forgets_who_still_has, "left its key"),
     Break("forgets where keys are", Balance, "choose", _forgets_where_keys_are, "left its key|miscounted"),
+    Break("takes another file than most", Models, "find", _means_any_file, "another model|has not the model"),
+    Break("passes over what workers have now", Router, "models_changed", always(None), "ModelGone|404"),
+    Break(
+        "follows where the model is gone", Balance, "_follow_no_more", always(None), "has not the model", 59
+    ),
     Break("never spills", Balance, "_overloaded", always(False), "is overloaded"),
     Break("spills too early", Balance, "_overloaded", _spills_early, "without a reason"),
     Break("grants itself credit", WorkerState, "has_credit_for", always(True), "than the worker granted"),

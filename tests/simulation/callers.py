@@ -42,6 +42,7 @@ class Callers(Watcher):
                 Kind.PLAIN,
                 CALM_NUMBERS + self.fresh,
                 leaves_s=leaves_s if at % 2 else 0.0,
+                asked=self.world.sure_to_be_served(self.fresh),
             )
             self.world.clock.at(when, self.submit, request)
 
@@ -57,7 +58,7 @@ class Callers(Watcher):
         if not gateway.accepting:
             return
         try:
-            gateway.shell.codec()
+            gateway.shell.codec(*request.asked)
         except ServeError as error:
             self.world.outcomes[f"turned away: {type(error).__name__}"] += 1
             return

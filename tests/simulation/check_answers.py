@@ -13,6 +13,7 @@ from ringserve.errors import (
     Draining,
     ModelFailed,
     ModelGone,
+    NotFound,
     NoWorker,
     PoisonSuspected,
     QueueFull,
@@ -20,11 +21,12 @@ from ringserve.errors import (
     TimeTooShort,
     WaitTooLong,
 )
-from tests.simulation.meant import best, has
+from tests.simulation.meant import Instance, best, has, means
 from tests.simulation.model import Kind, right_answer
 from tests.simulation.watch import Watcher, demand
 
 if TYPE_CHECKING:
+    from tests.simulation.models import Place
     from tests.simulation.process import GatewayProcess
     from tests.simulation.workload import Caller
     from tests.simulation.world import World
@@ -70,27 +72,42 @@ class InTime(Watcher):
 
 
 class RightAnswer(Watcher):
-    """An answer is that of the request's own input, under a model that its gateway served meanwhile."""
+    """An answer is that of the request's own input, by a file that its gateway took it to mean meanwhile.
+
+    That is the file which most connected workers mean by the name and version; in a draw it does not change.
+    """
 
     def __init__(self, world: World) -> None:
         super().__init__(world)
-        self.served: dict[GatewayProcess, object] = {}
+        self.taken: dict[tuple[GatewayProcess, Place], Instance] = {}
 
     def submitted(self, gateway: GatewayProcess, caller: Caller) -> None:
-        self._note(gateway, caller)
+        self._note(caller, self._look(gateway, caller.request.asked))
 
-    def after_gateway(self, gateway: GatewayProcess) -> None:
-        generation = gateway.router.models.generation
-        if self.served.get(gateway) is not generation:
-            self.served[gateway] = generation
-            for caller in self.world.callers.pending:
-                if caller.gateway is gateway:
-                    self._note(gateway, caller)
+    def fleet_changed(self, gateway: GatewayProcess) -> None:
+        for asked in [asked for one, asked in self.taken if one is gateway]:
+            before = self.taken[gateway, asked]
+            if self._look(gateway, asked) != before:
+                for caller in self.world.callers.pending:
+                    if caller.gateway is gateway and caller.request.asked == asked:
+                        self._note(caller, self.taken[gateway, asked])
 
-    def _note(self, gateway: GatewayProcess, caller: Caller) -> None:
-        """Keep what may be meant by the request now."""
-        meant = best(gateway.router.workers, caller.signature.model, caller.signature.version)
-        caller.models |= {digest for _name, _version, digest in meant}
+    def _look(self, gateway: GatewayProcess, asked: Place) -> Instance | None:
+        """What is meant now, told from what the workers offer."""
+        most = best(gateway.router.workers, *asked)
+        before = self.taken.get((gateway, asked))
+        if before not in most:
+            balance = gateway.router.models.taken(*asked)
+            spec = None if balance is None else balance.spec
+            chosen = None if spec is None else (spec.name, spec.version, spec.digest)
+            demand(chosen in most or not most, "a gateway takes another file than most workers have")
+            if chosen is not None:
+                self.taken[gateway, asked] = chosen
+        return self.taken.get((gateway, asked))
+
+    def _note(self, caller: Caller, instance: Instance | None) -> None:
+        if instance is not None:
+            caller.models.add(instance[2])
 
     def ended(self, caller: Caller, outcome: Result | ServeError, node_id: str, cached: bool) -> None:
         if isinstance(outcome, Result):
@@ -131,6 +148,10 @@ class FailureHasReason(Watcher):
             demand(caller.request.kind is Kind.FAILING, "500 for an input that the model can compute")
         elif isinstance(outcome, PoisonSuspected):
             self._two_died(caller)
+        elif isinstance(outcome, NotFound):
+            workers = caller.gateway.router.workers
+            offers = [offer for worker in workers for offer in worker.offers]
+            demand(not any(means(caller.request.asked, one) for one in offers), "404 for what a worker has")
         elif isinstance(outcome, NoWorker):
             self._nobody_could(caller)
         elif isinstance(outcome, REFUSALS):

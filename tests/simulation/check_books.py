@@ -36,14 +36,17 @@ class BooksBalance(Watcher):
         demand(router.loads.able_load == sum(able), "the sum of loads is miscounted")
 
     def after_worker(self, worker: WorkerProcess) -> None:
-        node = worker.shell.node
-        demand(node.pending >= 0, "more calls finished than accepted")
+        for node in worker.nodes:
+            demand(node.pending >= 0, "more calls finished than accepted")
+            if self.world.clock.events % EVERY == 0:
+                waiting = [call for flight in node._all_flights() for call in flight.calls]
+                demand(len(waiting) == node.pending, f"{node.pending} calls pending, {len(waiting)} wait")
+                demand(len(set(map(id, waiting))) == len(waiting), "a call waits in two places")
+                depth = sum(flight.rows for flight in node._batcher)
+                demand(node._batcher.depth == depth, "the depth is miscounted")
         if self.world.clock.events % EVERY == 0:
-            waiting = [call for flight in node._all_flights() for call in flight.calls]
-            demand(len(waiting) == node.pending, f"{node.pending} calls pending, {len(waiting)} wait")
-            demand(len(set(map(id, waiting))) == len(waiting), "a call waits in two places")
-            depth = sum(flight.rows for flight in node._batcher)
-            demand(node._batcher.depth == depth, "the depth is miscounted")
+            depth = sum(node.depth for node in worker.nodes)
+            demand(worker.shell.depth == depth, "the depth of all models is miscounted")
 
 
 class EmptyWhenQuiet(Watcher):
@@ -54,8 +57,8 @@ class EmptyWhenQuiet(Watcher):
             if gateway is not None:
                 self._router_is_empty(gateway)
         for worker in self.world.workers:
-            if worker is not None and worker.shell.node is not None:
-                self._node_is_empty(worker)
+            if worker is not None and worker.serves:
+                self._worker_is_empty(worker)
 
     def _router_is_empty(self, gateway: GatewayProcess) -> None:
         router = gateway.router
@@ -65,12 +68,14 @@ class EmptyWhenQuiet(Watcher):
             left = (worker.items, worker.items_out, worker.bytes_out, worker.depth, worker.breaker.permits)
             demand(left == (0, 0, 0, 0, 0), f"a router keeps {left} for worker {worker.index + 1}")
 
-    def _node_is_empty(self, worker: WorkerProcess) -> None:
-        node = worker.shell.node
-        demand(node.pending == 0, f"{node.pending} calls are left in a node")
-        demand(len(node._flights) == 0, "flights are left in a node")
-        demand(not node.is_running and not node._again, "runs are left in a node")
-        demand(node.depth == 0, "a queue is left in a node")
+    def _worker_is_empty(self, worker: WorkerProcess) -> None:
+        for node in worker.nodes:
+            demand(node.pending == 0, f"{node.pending} calls are left in a node")
+            demand(len(node._flights) == 0, "flights are left in a node")
+            demand(not node.is_running and not node._again, "runs are left in a node")
+            demand(node.depth == 0, "a queue is left in a node")
+        left = len(worker.nodes) - len(self.world.folders[worker.index])
+        demand(left == 0, f"{left} models are left that are offered no more")
         gateways = sum(gateway is not None for gateway in self.world.gateways)
         demand(len(worker.shell.links) <= gateways, f"{len(worker.shell.links)} links are left in a worker")
         demand(not any(link.calls for link in worker.shell.links), "calls are left in a link")

@@ -6,7 +6,7 @@ from collections import deque
 from typing import TYPE_CHECKING
 
 from ringserve.core.call import Call
-from ringserve.errors import Draining, ServeError
+from ringserve.errors import Draining, ModelGone, ServeError
 from tests.simulation.model import ROWS_MAX
 from tests.simulation.watch import Watcher, demand
 
@@ -37,10 +37,10 @@ class QueuesHold(Watcher):
     """A node's queue and a router's parked requests stay within their limits."""
 
     def after_worker(self, worker: WorkerProcess) -> None:
-        node = worker.shell.node
-        longest = max(node.admission.max_queue, ROWS_MAX)  # an empty queue takes a request of any size
-        if node._batcher.depth > longest:
-            demand(False, f"{node._batcher.depth} items wait, {longest} may")
+        for node in worker.nodes:
+            longest = max(node.admission.max_queue, ROWS_MAX)  # an empty queue takes a request of any size
+            if node._batcher.depth > longest:
+                demand(False, f"{node._batcher.depth} items wait, {longest} may")
 
     def after_gateway(self, gateway: GatewayProcess) -> None:
         router = gateway.router
@@ -64,7 +64,7 @@ class RetryBudgetHolds(Watcher):
             self.last[call] = error
 
     def moved(self, gateway: GatewayProcess, call: Call) -> None:
-        if isinstance(self.last[call], Draining):
+        if isinstance(self.last[call], Draining | ModelGone):
             return
         now, slot_s = gateway.now, WINDOW_S / 10
         repeats = self.repeats.setdefault(gateway, deque())
@@ -92,7 +92,7 @@ class NobodyKillsThree(Watcher):
         self.kills: dict[Call, int] = {}
 
     def died(self, worker: WorkerProcess) -> None:
-        if worker.leaving or worker.shell.node is None:
+        if worker.leaving or not worker.serves:
             return
         for link in worker.shell.links:
             end: End = link._transport  # type: ignore[assignment]

@@ -5,6 +5,7 @@ from __future__ import annotations
 from typing import TYPE_CHECKING
 
 from ringserve.core.batcher import Batch
+from ringserve.core.node import Node
 from ringserve.core.signature import Result
 from ringserve.core.single_flight import Flight
 from ringserve.core.slices import Slice
@@ -20,7 +21,7 @@ class BatchRules(Watcher):
     """A batch is of one item shape and of bounded size, and somebody waits for each part of it."""
 
     def run_started(self, worker: WorkerProcess, batch: Batch) -> None:
-        node = worker.shell.node
+        node = worker.node_of(batch)
         demand(bool(batch.flights), "an empty run")
         rows = sum(flight.rows for flight in batch.flights)
         limit = node.settings.max_batch
@@ -29,13 +30,13 @@ class BatchRules(Watcher):
         groups = {flight.signature.group for flight in batch.flights}
         demand(groups == {batch.signature.group}, "a run of different item shapes")
         shapes = batch.signatures() or [batch.signature] * len(batch.flights)
-        right = [flight.signature.encoded for flight in batch.flights]
-        demand([shape.encoded for shape in shapes] == right, "a batch tells wrong rows of its flights")
+        right = [flight.signature.inputs[0].shape for flight in batch.flights]
+        demand([one.inputs[0].shape for one in shapes] == right, "a batch tells wrong rows of its flights")
         for flight in batch.flights:
             demand(bool(flight.calls), "a run for nobody")
             late = all(call.deadline <= worker.now for call in flight.calls)
             demand(not late, "a run that is too late for all who wait for it")
-        demand(len(worker.running) < node.settings.slots, "more runs than slots")
+        demand(len(worker.running_on(node)) <= node.settings.slots, "more runs than slots")
 
 
 def part_of(flight: Flight) -> tuple[bytes, int]:
@@ -54,10 +55,9 @@ class OneRunAKey(Watcher):
     def run_started(self, worker: WorkerProcess, batch: Batch) -> None:
         if not self.world.plan.fleet.cacheable:
             return
-        node = worker.shell.node
-        running = [
-            part_of(flight) for one in worker.running.values() for flight in one.flights if wanted(flight)
-        ]
+        node = worker.node_of(batch)
+        others = [one for one in worker.running_on(node) if one is not batch]
+        running = [part_of(flight) for one in others for flight in one.flights if wanted(flight)]
         parts = [part_of(flight) for flight in batch.flights]
         demand(len(set(parts)) == len(parts), "one key twice in a run")
         demand(not set(parts) & set(running), "a key runs twice at a time")
@@ -75,11 +75,12 @@ class CacheIsExact(Watcher):
             demand(caller.key in self.world.computed[node_id], "an answer from the cache, never computed")
 
     def after_worker(self, worker: WorkerProcess) -> None:
-        cache = worker.shell.node.cache
-        demand(len(cache) <= cache.capacity, "the cache holds more entries than it may")
-        demand(cache.bytes <= cache.bytes_max, "the cache holds more bytes than it may")
+        for node in worker.nodes:
+            cache = node.cache
+            demand(len(cache) <= cache.capacity, "the cache holds more entries than it may")
+            demand(cache.bytes <= cache.bytes_max, "the cache holds more bytes than it may")
 
-    def run_ended(self, worker: WorkerProcess, batch: Batch, failed: bool) -> None:
+    def run_ended(self, worker: WorkerProcess, node: Node, batch: Batch, failed: bool) -> None:
         if failed:
             for flight in batch.flights:
-                demand(flight.key not in worker.shell.node.cache._entries, "an error is in the cache")
+                demand(flight.key not in node.cache._entries, "an error is in the cache")

@@ -11,7 +11,8 @@ from collections.abc import Callable
 from dataclasses import dataclass
 from typing import TYPE_CHECKING
 
-from tests.simulation.model import NEW, slower
+from tests.simulation.model import slower
+from tests.simulation.models import NEW, TOY
 
 if TYPE_CHECKING:
     from tests.simulation.fleet import Fleet
@@ -139,7 +140,9 @@ def restart(world: World, fault: Fault) -> None:
 
 def roll_out(world: World, fault: Fault) -> None:
     """A worker is told to stop; the process in its place has the new model."""
-    world.models[fault.worker] = NEW
+    folder = world.folders[fault.worker]
+    if TOY in folder:
+        folder[TOY] = NEW
     restart(world, fault)
 
 

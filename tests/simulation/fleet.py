@@ -10,6 +10,7 @@ from ringserve.core.router.brain import Router
 from ringserve.core.tensor import ModelSpec
 from ringserve.settings import Settings, defaults_for
 from tests.simulation.model import Pace, spec_of
+from tests.simulation.models import Place
 
 BIG = 0.12
 """How many of the fleets are large; they cost the most time."""
@@ -48,9 +49,9 @@ class Fleet:
         """The workers as every gateway lists them."""
         return [f"10.0.0.{index + 1}:8001" for index in range(self.workers)]
 
-    def spec(self, digest: str) -> ModelSpec:
-        """Describe one of the two models."""
-        return spec_of(digest, self.worker.max_batch, self.cacheable, self.fixed)
+    def spec(self, place: Place, digest: str) -> ModelSpec:
+        """Describe a model."""
+        return spec_of(place, digest, self.worker.max_batch, self.cacheable, self.fixed)
 
     def tune(self, router: Router) -> None:
         """Set what is no flag."""

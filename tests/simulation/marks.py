@@ -12,11 +12,14 @@ from typing import TYPE_CHECKING
 from ringserve.core.batcher import Batch, CutReason
 from ringserve.core.breaker import BreakerState
 from ringserve.core.call import Call
+from ringserve.core.node import Node
 from ringserve.core.signature import Result
 from ringserve.core.single_flight import Flight
 from ringserve.errors import (
     DeadlinePassed,
     Draining,
+    ModelGone,
+    NotFound,
     PoisonSuspected,
     QueueFull,
     ServeError,
@@ -56,6 +59,11 @@ MARKS = (
     "a trial is cancelled by its caller",
     "goodbye is said after a drain",
     "a worker is foreign",
+    "a request finds its model gone",
+    "a request finds a newer version where its own is gone",
+    "what is asked for is served by nobody",
+    "two models are in a gateway's hands at once",
+    "most workers change to another version",
     "a drain ends well",
     "a drain runs out of time",
     "a batch is full",
@@ -89,6 +97,7 @@ class Marks(Watcher):
     def __init__(self, world: World) -> None:
         super().__init__(world)
         self.seen: set[str] = set()
+        self.versions: dict[GatewayProcess, str] = {}
 
     def note(self, mark: str, reached: object = True) -> None:
         """Note a mark if it was reached."""
@@ -123,6 +132,10 @@ class Marks(Watcher):
         elif isinstance(outcome, QueueFull):
             self.note("credit is exhausted", outcome.message.startswith("every worker"))
             self.note("the place to wait for a trial is full", outcome.message.startswith("too many"))
+        self.note("what is asked for is served by nobody", isinstance(outcome, NotFound))
+        gone = any(isinstance(error, ModelGone) for _worker, _incarnation, error in caller.refusals)
+        newer = gone and isinstance(outcome, Result) and not caller.tried
+        self.note("a request finds a newer version where its own is gone", newer)
         unasked = isinstance(outcome, WaitTooLong) and not caller.tried
         self.note("a request is turned away without asking a worker", unasked)
         self.note("a call is condemned", isinstance(outcome, PoisonSuspected))
@@ -133,6 +146,7 @@ class Marks(Watcher):
     def refused(self, gateway: GatewayProcess, index: int, call: Call | None, error: ServeError) -> None:
         self.note("a late refusal is dropped", call is None)
         self.note("a draining worker refuses", isinstance(error, Draining))
+        self.note("a request finds its model gone", isinstance(error, ModelGone))
         self.note("a request is refused for a full queue", isinstance(error, QueueFull))
         self.note("a request is refused for its wait", isinstance(error, WaitTooLong | TimeTooShort))
         self.note("a request runs out of time at its worker", isinstance(error, DeadlinePassed))
@@ -158,6 +172,12 @@ class Marks(Watcher):
         router = gateway.router
         self.note("a call is held for two verdicts", router._held)
         self.note("a worker is foreign", any(worker.foreign for worker in router.workers))
+        busy = [balance for balance in router.models.instances() if balance.flights()]
+        self.note("two models are in a gateway's hands at once", len(busy) > 1)
+        taken = router.models.taken("toy")
+        version = taken.spec.version if taken is not None else ""
+        self.note("most workers change to another version", self.versions.get(gateway, version) != version)
+        self.versions[gateway] = version
 
     def gave_up(self, gateway: GatewayProcess, index: int) -> None:
         self.note("a silent link is given up")
@@ -170,7 +190,7 @@ class Marks(Watcher):
 
     def run_started(self, worker: WorkerProcess, batch: Batch) -> None:
         self.note("a batch is full", batch.reason is CutReason.FULL)
-        window = worker.shell.node._batcher._window
+        window = worker.node_of(batch)._batcher._window
         self.note("a window falls due", window and batch.reason is CutReason.DUE)
         sliced = [flight for flight in batch.flights if flight.whole is not None]
         self.note("requests of different rows share a run", batch.signatures())
@@ -179,8 +199,7 @@ class Marks(Watcher):
         joined = any(len(flight.calls) > 1 for flight in sliced)
         self.note("a request that runs in slices is joined", joined)
 
-    def run_ended(self, worker: WorkerProcess, batch: Batch, failed: bool) -> None:
-        node = worker.shell.node
+    def run_ended(self, worker: WorkerProcess, node: Node, batch: Batch, failed: bool) -> None:
         self.note("a batch of several is retried one by one", failed and node._again)
         alone = len(batch.flights) == 1
         self.note("a slice fails", failed and alone and batch.flights[0].whole is not None)

@@ -7,6 +7,7 @@ from typing import TYPE_CHECKING
 if TYPE_CHECKING:
     from ringserve.core.call import Call
     from ringserve.core.router.worker_state import Offer, WorkerState
+    from tests.simulation.models import Place
 
 Instance = tuple[str, str, str]
 
@@ -37,12 +38,17 @@ def is_with(worker: WorkerState, call: Call, instance: Instance | None) -> bool:
     )
 
 
+def means(asked: Place, offer: Offer) -> bool:
+    """Whether a request for this name and version may mean what is offered."""
+    name, version = asked
+    return offer.spec.name == name and (offer.default if not version else offer.spec.version == version)
+
+
 def best(workers: list[WorkerState], name: str, version: str) -> set[Instance]:
     """The instances that most connected workers mean by this; several in a draw."""
     votes: dict[Instance, int] = {}
     for worker in workers:
         for offer in worker.offers if worker.link_up and not worker.going_away else ():
-            meant = offer.default if not version else offer.spec.version == version
-            if offer.spec.name == name and meant:
+            if means((name, version), offer):
                 votes[instance_of(offer)] = votes.get(instance_of(offer), 0) + 1
     return {instance for instance, count in votes.items() if count == max(votes.values())}

@@ -5,21 +5,20 @@ from __future__ import annotations
 import enum
 from collections.abc import Callable, Sequence
 from dataclasses import dataclass, replace
-from typing import TYPE_CHECKING
+from typing import TYPE_CHECKING, cast
 
 from ringserve.core.batcher import Batch
 from ringserve.core.run_place import RunPlace
 from ringserve.core.signature import Result, ResultLayout, Signature, TensorLayout
 from ringserve.core.tensor import DType, ModelSpec, TensorSpec
 from ringserve.errors import ServeError
+from tests.simulation.models import FACTOR
 
 if TYPE_CHECKING:
+    from ringserve.core.node import Node
+    from tests.simulation.models import Place
     from tests.simulation.process import WorkerProcess
 
-OLD, NEW = "old", "new"
-"""The two models of a roll-out, by digest."""
-
-FACTOR = {OLD: 3, NEW: 5}
 WIDTHS = (8, 12)
 ROWS_MAX = 20
 
@@ -32,15 +31,15 @@ class Kind(enum.IntEnum):
     POISON = 2
 
 
-def spec_of(digest: str, max_batch: int, cacheable: bool, fixed: bool) -> ModelSpec:
-    """Describe one of the two models; a fixed one takes one row a run and says so."""
+def spec_of(place: Place, digest: str, max_batch: int, cacheable: bool, fixed: bool) -> ModelSpec:
+    """Describe a model; a fixed one takes one row a run and says so."""
     tensor = (TensorSpec("x", DType.UINT8, (1 if fixed else None, None)),)
-    return ModelSpec("toy", "1", digest, tensor, tensor, max_batch > 1, max_batch, cacheable, "CPU")
+    return ModelSpec(*place, digest, tensor, tensor, max_batch > 1, max_batch, cacheable, "CPU")
 
 
-def signature_of(rows: int, width: int) -> Signature:
-    """The layout of a request."""
-    return Signature("toy", "1", (TensorLayout("x", DType.UINT8, (rows, width)),))
+def signature_of(asked: Place, rows: int, width: int) -> Signature:
+    """The layout of a request for this name and version."""
+    return Signature(*asked, (TensorLayout("x", DType.UINT8, (rows, width)),))
 
 
 def payload_of(kind: Kind, number: int, rows: int, width: int) -> bytes:
@@ -84,7 +83,11 @@ class Pace:
 
 
 class SimEngine:
-    """Stands for an engine whose warm-up was done."""
+    """Stands for an engine whose warm-up was done.
+
+    Attributes:
+        node: The node whose runs it does.
+    """
 
     def __init__(self, process: WorkerProcess, spec: ModelSpec, pace: Pace) -> None:
         self.process = process
@@ -96,6 +99,7 @@ class SimEngine:
         self.single_run_s = pace.seconds(1)
         self.full_batch_s = pace.seconds(spec.max_batch)
         self.slowest_run_s = 1.5 * self.full_batch_s
+        self.node = cast("Node", None)
 
 
 Outcome = Sequence[Result] | ServeError
@@ -106,12 +110,12 @@ class SimRuns:
     """Stands for the threads: the process decides when a run ends, and how."""
 
     def __init__(self, engine: SimEngine, place: RunPlace, slots: int, finished: Finished) -> None:
-        self._process = engine.process
+        self._engine = engine
         self._finished = finished
 
     def start(self, batch: Batch) -> None:
         """Begin a run; the process may die of it."""
-        self._process.run(batch, self._finished)
+        self._engine.process.run(self._engine, batch, self._finished)
 
 
 _layouts: dict[bytes, ResultLayout] = {}

@@ -3,10 +3,11 @@
 from __future__ import annotations
 
 import random
-from dataclasses import dataclass
+from dataclasses import dataclass, replace
 
 from tests.simulation.faults import Fault, draw_faults
 from tests.simulation.fleet import Fleet, draw_fleet
+from tests.simulation.models import Models, draw_models
 from tests.simulation.workload import Request, draw_requests
 
 JOINS_LATE = 0.1
@@ -23,6 +24,7 @@ class Plan:
         requests: What is asked while things go wrong.
         faults: What goes wrong.
         span_s: When the last of both begins, at the latest.
+        models: Which models there are, and how that changes.
     """
 
     seed: int
@@ -31,6 +33,7 @@ class Plan:
     requests: tuple[Request, ...]
     faults: tuple[Fault, ...]
     span_s: float
+    models: Models
 
 
 def draw_plan(seed: int) -> Plan:
@@ -44,4 +47,7 @@ def draw_plan(seed: int) -> Plan:
     late[chance.randrange(fleet.workers)] = 0.0
     requests = draw_requests(chance, fleet.gateways, span_s, fleet.pace.seconds(fleet.worker.max_batch))
     faults = draw_faults(chance, fleet, span_s)
-    return Plan(seed, fleet, tuple(late), tuple(requests), tuple(faults), span_s)
+    models = draw_models(seed, fleet, span_s)
+    if models.many:
+        requests = [replace(one, asked=models.asked(seed, at)) for at, one in enumerate(requests)]
+    return Plan(seed, fleet, tuple(late), tuple(requests), tuple(faults), span_s, models)

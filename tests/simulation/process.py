@@ -10,12 +10,12 @@ from typing import TYPE_CHECKING, Any, cast
 from ringserve.core.batcher import Batch
 from ringserve.core.node import Node
 from ringserve.core.single_flight import Flight
-from ringserve.core.tensor import ModelSpec
 from ringserve.errors import ModelFailed
 from ringserve.gateway.shell import GatewayShell
 from ringserve.net.link_keeper import keep_link
 from ringserve.net.process import drain
 from ringserve.settings import Settings
+from ringserve.worker.served import Served
 from ringserve.worker.shell import WorkerShell
 from tests.simulation.clock import Event
 from tests.simulation.loop import ProcessLoop
@@ -24,6 +24,9 @@ from tests.simulation.model import Finished, Kind, Pace, SimEngine, kinds_in, re
 if TYPE_CHECKING:
     from tests.simulation.network import End
     from tests.simulation.world import World
+
+DRAIN_POLL_S = 0.02
+"""How often it is looked whether a model that ends has answered all."""
 
 HEAD_END = b"\r\n\r\n"
 
@@ -158,19 +161,6 @@ class Door(asyncio.Protocol):
             link.data_received(rest)
 
 
-class OneModelShell(WorkerShell):
-    """A worker's shell with one model."""
-
-    node: Node = cast("Node", None)
-
-    def serve(self, engine: SimEngine) -> None:
-        """Serve it from now on."""
-        self.shelf.add(cast("Any", engine), self.settings)
-        (served,) = self.shelf
-        self.node = served.node
-        self.open()
-
-
 class WorkerProcess(Process):
     """A worker: the real shell, links and node, and a toy engine that may hang, fail and kill.
 
@@ -181,10 +171,9 @@ class WorkerProcess(Process):
         computed: Keys whose answers it has computed.
     """
 
-    def __init__(self, world: World, index: int, number: int, model: str) -> None:
+    def __init__(self, world: World, index: int, number: int) -> None:
         super().__init__(world, f"worker_{index + 1}", number)
         self.index = index
-        self.model = model
         self.incarnation = f"{self.name}#{number}"
         self.hung_until = 0.0
         self.stuck = False
@@ -192,9 +181,9 @@ class WorkerProcess(Process):
         self.leaving = False
         self.pace: Pace = world.plan.fleet.pace
         self.computed = world.computed.setdefault(self.name, set())
-        self.running: dict[int, Batch] = {}
+        self.running: dict[int, tuple[Batch, SimEngine]] = {}
         self.enter()
-        self.shell = OneModelShell(world.plan.fleet.worker, self.name)
+        self.shell = WorkerShell(world.plan.fleet.worker, self.name)
         self.shell.incarnation = self.incarnation
         self.shell.links = cast("Any", InOrder())
         self.loop.leave()
@@ -204,21 +193,71 @@ class WorkerProcess(Process):
         """Whether its socket listens."""
         return self.alive and not cast("Any", self.shell.listener).draining
 
-    def load(self, spec: ModelSpec) -> None:
-        """Serve from now on."""
+    @property
+    def serves(self) -> bool:
+        """Whether its models are loaded."""
+        return self.shell.is_open
+
+    @property
+    def nodes(self) -> list[Node]:
+        """Those of all its models, and of those that end."""
+        return [served.node for served in self.shell.shelf]
+
+    def running_on(self, node: Node) -> list[Batch]:
+        """The runs of one model."""
+        return [batch for batch, engine in self.running.values() if engine.node is node]
+
+    def node_of(self, batch: Batch) -> Node:
+        """Whose run this is."""
+        return self.running[id(batch)][1].node
+
+    def load(self) -> None:
+        """Serve what the folder holds from now on."""
         if not self.leaving:
-            self.shell.serve(SimEngine(self, spec, self.pace))
-            cast("Any", self.shell.node).process = self
+            self._serve_folder()
+            self.shell.open()
+
+    def follow(self) -> None:
+        """Serve what the folder holds now, if anything is served."""
+        if self.serves and not self.leaving:
+            self._serve_folder()
+
+    def _serve_folder(self) -> None:
+        """First load what is new, then end what is gone, as a worker does."""
+        shelf, folder = self.shell.shelf, self.world.folders[self.index]
+        offered = {(offer.spec.name, offer.spec.version): offer.spec.digest for offer in shelf.offers()}
+        for place, digest in folder.items():
+            if offered.get(place) != digest:
+                engine = SimEngine(self, self.world.plan.fleet.spec(place, digest), self.pace)
+                former = shelf.add(cast("Any", engine), self.shell.settings)
+                served = shelf.find(*place)
+                engine.node = served.node
+                cast("Any", served.node).process = self
+                self.shell.models_changed()
+                self._end_when_done(former)
+        for place in [place for place in offered if place not in folder]:
+            former = shelf.take_off(*place)
+            self.shell.models_changed()
+            self._end_when_done(former)
+
+    def _end_when_done(self, served: Served | None) -> None:
+        """End a model that is offered no more when all that was sent to it is answered."""
+        if served is None:
+            return
+        if served.node.pending or served.node.is_running:
+            self.clock.plan(Event(self.clock.now + DRAIN_POLL_S, self._end_when_done, (served,), self))
+        else:
+            self.shell.shelf.end(served)
 
     def accept(self, end: End) -> None:
         """Take a connection out of the backlog of the socket."""
         end.begin(Door(self.shell))
 
-    def run(self, batch: Batch, finished: Finished) -> None:
+    def run(self, engine: SimEngine, batch: Batch, finished: Finished) -> None:
         """Begin a run."""
         now = self.clock.now
+        self.running[id(batch)] = batch, engine
         self.world.watch.run_started(self, batch)
-        self.running[id(batch)] = batch
         seconds = self.pace.seconds(batch.rows) * self.chance.uniform(0.5, 1.5)
         if self.dies_in_run or Kind.POISON in kinds_in(batch):
             if self.pace.inline:
@@ -237,11 +276,12 @@ class WorkerProcess(Process):
             self.clock.plan(Event(now + seconds, self._ran, (batch, finished), self))
 
     def _ran(self, batch: Batch, finished: Finished) -> None:
-        del self.running[id(batch)]
+        digest = self.running[id(batch)][1].spec.digest
         failing = Kind.FAILING in kinds_in(batch)
-        outcome = ModelFailed("it cannot compute this") if failing else results_of(self.model, batch)
+        outcome = ModelFailed("it cannot compute this") if failing else results_of(digest, batch)
         if not failing:
             self.computed.update(flight.key for flight in batch.flights if is_last(flight))
+        del self.running[id(batch)]
         finished(batch, outcome, self.now)
 
     def _die_of(self, batch: Batch) -> None:

@@ -84,8 +84,11 @@ class Watcher:
     def run_started(self, worker: WorkerProcess, batch: Batch) -> None:
         """The engine has a batch."""
 
-    def run_ended(self, worker: WorkerProcess, batch: Batch, failed: bool) -> None:
+    def run_ended(self, worker: WorkerProcess, node: Node, batch: Batch, failed: bool) -> None:
         """The node has a run's outcome."""
+
+    def fleet_changed(self, gateway: GatewayProcess) -> None:
+        """The router has looked again at who has which model."""
 
     def gave_up(self, gateway: GatewayProcess, index: int) -> None:
         """The router gave up a link that was silent."""
@@ -143,6 +146,7 @@ class Watch:
         self.after_gateway = tell(Watcher.after_gateway)
         self.after_worker = tell(Watcher.after_worker)
         self.gave_up = tell(Watcher.gave_up)
+        self.fleet_changed = tell(Watcher.fleet_changed)
         self.goodbye = tell(Watcher.goodbye)
         self.cancelled = tell(Watcher.cancelled)
         self.dropped = tell(Watcher.dropped)
@@ -185,6 +189,10 @@ class WatchedRouter(Router):
         stranded, leaving = list(worker.in_flight.values()), worker.going_away
         self.watch.link_went(self.process, worker.index, stranded, leaving)
         super()._lost(worker, now, maybe_died=maybe_died)
+
+    def _fleet_changed(self) -> None:
+        super()._fleet_changed()
+        self.watch.fleet_changed(self.process)
 
     def connect_failed(self, index: int, now: float, *, refused: bool) -> None:
         self.watch.connect_failed(self.process, index)
@@ -242,7 +250,7 @@ class WatchedNode(Node):
 
     def finished(self, batch: Batch, outcome: Sequence[Result] | ServeError, now: float) -> None:
         super().finished(batch, outcome, now)
-        self.process.world.watch.run_ended(self.process, batch, isinstance(outcome, ServeError))
+        self.process.world.watch.run_ended(self.process, self, batch, isinstance(outcome, ServeError))
 
     def cancel(self, call: Call) -> None:
         if call.flight is not None:

@@ -10,11 +10,12 @@ from ringserve.core.call import Call
 from ringserve.core.signature import Result, Signature
 from ringserve.errors import ServeError
 from tests.simulation.model import ROWS_MAX, WIDTHS, Kind, payload_of, signature_of
+from tests.simulation.models import TOY, Place
 
 if TYPE_CHECKING:
     from tests.simulation.process import GatewayProcess
 
-_signatures: dict[tuple[int, int], Signature] = {}
+_signatures: dict[tuple[Place, int, int], Signature] = {}
 
 
 @dataclass(frozen=True)
@@ -30,6 +31,7 @@ class Request:
         width: The length of an item.
         timeout_s: What it allows.
         leaves_s: After how long its caller leaves; 0 for never.
+        asked: The model's name and version, or an empty one.
     """
 
     at: float
@@ -40,6 +42,7 @@ class Request:
     width: int = WIDTHS[0]
     timeout_s: float = 10.0
     leaves_s: float = 0.0
+    asked: Place = TOY
 
 
 class Caller(Call):
@@ -50,11 +53,11 @@ class Caller(Call):
         gateway: Whom it asked.
         calm: Whether it asked after all faults were over.
         over: Whether it has an outcome, or left.
-        models: Digests that its gateway served while it waited.
+        models: Digests that its gateway took it to mean while it waited.
     """
 
     def __init__(self, gateway: GatewayProcess, request: Request, calm: bool) -> None:
-        shape = request.rows, request.width
+        shape = request.asked, request.rows, request.width
         if shape not in _signatures:
             _signatures[shape] = signature_of(*shape)
         signature = _signatures[shape]

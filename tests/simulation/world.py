@@ -12,7 +12,8 @@ from tests.simulation.clock import Clock, Event, Owner
 from tests.simulation.edges import simulated_edges
 from tests.simulation.faults import FAULTS, Fault
 from tests.simulation.loop import ProcessLoop
-from tests.simulation.model import OLD, Kind
+from tests.simulation.model import Kind
+from tests.simulation.models import OTHER, SECOND, SIDE, TOY, TOY_2, Change, Place, folder_of
 from tests.simulation.network import Network, Path
 from tests.simulation.plan import Plan
 from tests.simulation.process import GatewayProcess, WorkerProcess
@@ -42,7 +43,7 @@ class World:
         workers: The process at each worker's address; None while there is none.
         gateways: The same for the gateways.
         gone: Addresses whose worker left for good.
-        models: The digest that the next process at each address loads.
+        folders: What the process at each address loads.
         callers: Who asks, and who waits.
         story: What went wrong on purpose, and what was said about it.
         outcomes: How often each kind of outcome came.
@@ -57,7 +58,7 @@ class World:
         self.workers: list[WorkerProcess | None] = [None] * fleet.workers
         self.gateways: list[GatewayProcess | None] = [None] * fleet.gateways
         self.gone: set[int] = set()
-        self.models = [OLD] * fleet.workers
+        self.folders = [folder_of(places) for places in plan.models.carried]
         self.story: list[str] = []
         self.outcomes: Counter[str] = Counter()
         self.calm = False
@@ -92,7 +93,11 @@ class World:
             at(request.at, self.callers.submit, request)
         for fault in self.plan.faults:
             at(fault.at, self.strike, fault)
+        for change in self.plan.models.changes:
+            at(change.at, self.change, change)
         self.run_until(max([self.plan.span_s, *(fault.at + fault.lasts_s for fault in self.plan.faults)]))
+        for worker in range(fleet.workers):
+            self._bring_back(worker)
         self.end_faults()
         slow_s = fleet.pace.seconds(fleet.worker.max_batch)
         self._recover(fleet.gateway.circuit_timeout_s + 1.5 * fleet.gateway.hang_timeout_s + 3.0 + 4 * slow_s)
@@ -121,7 +126,9 @@ class World:
             self.run_until(self.clock.now + 2 * STEP_S)
 
     def _is_well(self) -> bool:
-        """Whether every gateway has a link to every worker, and trusts it."""
+        """Whether every gateway has a link to every worker, and trusts it; no run began while it was slow."""
+        if any(worker is not None and worker.running for worker in self.workers):
+            return False
         return not self._returns and all(
             gateway is not None
             and all(
@@ -142,7 +149,7 @@ class World:
         if isinstance(owner, GatewayProcess):
             if owner.alive:
                 self.watch.after_gateway(owner)
-        elif isinstance(owner, WorkerProcess) and owner.alive and owner.shell.node is not None:
+        elif isinstance(owner, WorkerProcess) and owner.alive and owner.serves:
             self.watch.after_worker(owner)
 
     def tell(self, sentence: str) -> None:
@@ -159,6 +166,39 @@ class World:
         """Let a fault begin."""
         self.tell(str(fault))
         FAULTS[fault.kind](self, fault)
+
+    def change(self, change: Change) -> None:
+        """Let a worker's folder change, and its process follow."""
+        folder = self.folders[change.worker]
+        if change.kind == "swap" and TOY in folder:
+            del folder[TOY]
+            folder[TOY_2] = SECOND
+        elif change.kind == "unload" and OTHER in folder and len(folder) > 1:
+            del folder[OTHER]
+            self.clock.at(self.clock.now + change.lasts_s, self._bring_back, change.worker)
+        else:
+            return
+        self.tell(str(change))
+        self._follow(change.worker)
+
+    def _bring_back(self, worker: int) -> None:
+        """End the time without the other model."""
+        if OTHER in self.plan.models.carried[worker] and OTHER not in self.folders[worker]:
+            self.folders[worker][OTHER] = SIDE
+            self._follow(worker)
+
+    def _follow(self, worker: int) -> None:
+        process = self.workers[worker]
+        if process is not None:
+            process.soon(process.follow)
+
+    def sure_to_be_served(self, number: int) -> Place:
+        """What a request of this number may ask for that must be answered when all is well."""
+        if not self.plan.models.many:
+            return TOY
+        here = [folder for index, folder in enumerate(self.folders) if index not in self.gone]
+        names = [name for name in ("toy", "side") if any(name == place[0] for one in here for place in one)]
+        return names[number % len(names)], ""
 
     def end_faults(self) -> None:
         """Stop breaking things: heal, wake and start what is not well."""
@@ -192,12 +232,11 @@ class World:
         """Begin a new process at a worker's address; its model takes a while to load."""
         self._returns.pop(f"worker {index}", None)
         self.lives += 1
-        process = WorkerProcess(self, index, self.lives, self.models[index])
+        process = WorkerProcess(self, index, self.lives)
         self.workers[index] = process
         self.network.listening[self.plan.fleet.addresses[index]] = process
-        spec = self.plan.fleet.spec(process.model)
         when = self.clock.now + process.chance.choice([0.0, 0.2])
-        self.clock.plan(Event(when, process.load, (spec,), process))
+        self.clock.plan(Event(when, process.load, (), process))
 
     def start_gateway(self, index: int) -> None:
         """Begin a new process in a gateway's place."""
