@@ -1,6 +1,5 @@
 import numpy as np
 import onnxruntime as ort
-import pytest
 
 from ringserve.models.digits import digits_path, held_out
 from training import digits
@@ -12,7 +11,6 @@ def probabilities_of(model: str | bytes) -> digits.Floats:
     return np.asarray(probabilities, dtype=np.float32)
 
 
-@pytest.mark.timeout(240)
 def test_training_again_gives_the_model_that_ships() -> None:
     again = probabilities_of(digits.export(digits.train(digits.split())).SerializeToString())
     shipped = probabilities_of(str(digits_path()))
