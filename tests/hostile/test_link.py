@@ -9,12 +9,14 @@ from collections.abc import Iterator
 
 import pytest
 
-from ringserve.errors import ANSWERS, BadRequest, ModelGone, QueueFull
+from ringserve.errors import ANSWERS, BadRequest, MethodNotAllowed, ModelGone, QueueFull
 from ringserve.limits import LINKS_MAX
 from ringserve.models.digits import digits_path
 from ringserve.net.link_server import SILENCE_MAX_S
 from ringserve.wire import records
+from ringserve.wire.control import STATISTICS, Control, decode_controlled, encode_control
 from ringserve.wire.frames import CANCEL_BYTES_MAX, CONTROL_BYTES_MAX, HEADER, HELLO_BYTES_MAX, Kind, frame
+from ringserve.wire.model_counts import decode_counts
 from tests.hostile.neighbour import beside, image
 from tests.hostile.stranger import HELLO, Stranger, request_record, signature
 from tests.integration.servers import Server, Servers, until
@@ -103,6 +105,26 @@ def test_a_request_that_does_not_fit_is_refused_and_the_link_goes_on(fleet: tupl
         stranger.send(frame(Kind.REQUESTS, request_record(12, PAYLOAD, FLAT, model=999)))
         (answer,) = stranger.answers(1)
         assert (answer.id, answer.status) == (12, GONE)
+
+
+def test_what_a_stranger_asks_beside_requests_is_answered_and_changes_nothing(
+    fleet: tuple[Server, Server],
+) -> None:
+    gateway, worker = fleet
+    asked = {
+        1: ("load", "digits"),
+        2: ("unload", "digits"),
+        3: ("erase", ""),
+        4: (STATISTICS, "\u2603" * 300),
+    }
+    with beside(gateway), beside(worker), Stranger(worker) as stranger:
+        for number, (action, name) in asked.items():
+            stranger.send(frame(Kind.CONTROL, encode_control(Control(number, action, name))))
+        answers = [decode_controlled(stranger.next(Kind.CONTROLLED)) for _ in asked]
+    told = {answer.id: type(answer.error()) for answer in answers}
+    assert told == {1: MethodNotAllowed, 2: MethodNotAllowed, 3: MethodNotAllowed, 4: type(None)}
+    (counted,) = decode_counts(answers[3].message).items()
+    assert counted[0][:2] == ("digits", "1")
 
 
 def test_what_is_beyond_the_queue_is_shed_and_a_number_may_be_used_again(

@@ -39,6 +39,9 @@ REFLECT_ALPHA = f"/{REFLECTION_ALPHA}/ServerReflectionInfo"
 OPEN = frozenset({f"/{SERVICE}/ServerLive", f"/{SERVICE}/ServerReady", HEALTH_CHECK, HEALTH_WATCH})
 """What needs no key: as `/health` over HTTP, whoever watches or balances servers asks for it."""
 _CODECS_MAX = 1024
+_HEADS_MAX = 256
+_HEAD_KEPT_BYTES = 1024
+"""Few heads come again and again: which model each names is kept, as reading it takes microseconds."""
 
 
 class GrpcService:
@@ -62,6 +65,7 @@ class GrpcService:
         self.active_at = 0.0
         self._check = None if keys is None else KeyCheck(keys)
         self._codecs: dict[int, GrpcCodec] = {}
+        self._meant: dict[bytes, tuple[str, str]] = {}
         self._reflections = {REFLECT: Reflection(REFLECTION), REFLECT_ALPHA: Reflection(REFLECTION_ALPHA)}
         names = [method.full_name for service in (SERVICE, HEALTH) for method in methods(service)]
         self._outcomes: dict[tuple[str, str], int] = {(name.rpartition(".")[2], "OK"): 0 for name in names}
@@ -189,7 +193,14 @@ class GrpcService:
         backend.submit(call, monotonic())
 
     def _codec_of(self, parts: Parts) -> GrpcCodec:
-        spec = self.backend.codec(*model_of(parts.head)).spec
+        meant = self._meant.get(parts.head)
+        if meant is None:
+            meant = model_of(parts.head)
+            if len(parts.head) <= _HEAD_KEPT_BYTES:
+                if len(self._meant) >= _HEADS_MAX:
+                    self._meant.clear()
+                self._meant[parts.head] = meant
+        spec = self.backend.codec(*meant).spec
         codec = self._codecs.get(id(spec))
         if codec is None or codec.spec is not spec:
             codec = self._new_codec(spec)
