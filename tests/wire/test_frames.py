@@ -9,6 +9,7 @@ from ringserve.wire.frames import (
     FROM_GATEWAY,
     FROM_WORKER,
     HELLO_BYTES_MAX,
+    MODELS_BYTES_MAX,
     FrameReader,
     Kind,
     LinkError,
@@ -109,6 +110,16 @@ def test_a_kind_that_need_not_be_long_may_not_be_long() -> None:
         FrameReader(FROM_GATEWAY, 1 << 28).feed(hello + cancel)
     with pytest.raises(LinkError, match="longer than 28"):
         FrameReader(FROM_WORKER, 1 << 28).feed(hello + frame(Kind.PONG, bytes(29)))
+
+
+def test_a_worker_with_many_models_may_have_more_to_say_than_a_gateway() -> None:
+    long = frame(Kind.HELLO, bytes(HELLO_BYTES_MAX + 1))
+    for kind in (Kind.MODELS, Kind.CONTROLLED):
+        said = long + frame(kind, bytes(HELLO_BYTES_MAX + 1))
+        reader = FrameReader(FROM_WORKER, 1 << 28, MODELS_BYTES_MAX)
+        assert [got for got, _body in reader.feed(said)] == [Kind.HELLO, kind]
+    with pytest.raises(LinkError, match="longer than 1048576"):
+        FrameReader(FROM_GATEWAY, 1 << 28).feed(long)
 
 
 def test_a_reader_tells_whether_more_must_come() -> None:

@@ -14,7 +14,7 @@ from ringserve.limits import FRAME_BYTES_MAX
 from ringserve.net.link_opening import NotReady, Opening, Unanswered
 from ringserve.wire import records
 from ringserve.wire.control import Control, Controlled, decode_controlled, encode_control
-from ringserve.wire.frames import FROM_WORKER, FrameReader, Kind, LinkError, frame
+from ringserve.wire.frames import FROM_WORKER, MODELS_BYTES_MAX, FrameReader, Kind, LinkError, frame
 from ringserve.wire.hello import decode_models, decode_worker_hello
 
 if TYPE_CHECKING:
@@ -41,7 +41,7 @@ class LinkClient(asyncio.Protocol):
         self._index = index
         self.address = address
         self._loop = asyncio.get_running_loop()
-        self._reader = FrameReader(FROM_WORKER, FRAME_BYTES_MAX)
+        self._reader = FrameReader(FROM_WORKER, FRAME_BYTES_MAX, MODELS_BYTES_MAX)
         self._opening: Opening | None = Opening(address, secret)
         self._layouts: dict[bytes, ResultLayout] = {}
         self._out: list[bytes] = []

@@ -27,6 +27,8 @@ HEADER = Struct("<IB")
 HELLO_BYTES_MAX = 1 << 20
 CANCEL_BYTES_MAX = 1 << 20
 CONTROL_BYTES_MAX = 1 << 14
+MODELS_BYTES_MAX = 1 << 24
+"""What a worker says of its models, in its hello too: a hundred models with a thousand tensors each."""
 
 
 class Kind(enum.IntEnum):
@@ -51,9 +53,9 @@ _BYTES_MAX = {
     Kind.PONG: 28,
     Kind.GOING_AWAY: 0,
     Kind.GOODBYE: 0,
-    Kind.MODELS: HELLO_BYTES_MAX,
+    Kind.MODELS: MODELS_BYTES_MAX,
     Kind.CONTROL: CONTROL_BYTES_MAX,
-    Kind.CONTROLLED: HELLO_BYTES_MAX,
+    Kind.CONTROLLED: MODELS_BYTES_MAX,
 }
 """The longest body of the kinds that need not be long: a list of numbers is many times that in memory."""
 
@@ -76,15 +78,19 @@ class FrameReader:
     Memory is bounded by one frame of `frame_bytes_max`, and a length is checked before its bytes are awaited.
     """
 
-    __slots__ = ("_buffer", "_greeted", "_longest")
+    __slots__ = ("_buffer", "_greeted", "_hello_bytes_max", "_longest")
 
-    def __init__(self, allowed: frozenset[Kind], frame_bytes_max: int) -> None:
+    def __init__(
+        self, allowed: frozenset[Kind], frame_bytes_max: int, hello_bytes_max: int = HELLO_BYTES_MAX
+    ) -> None:
         """Begin before the hello.
 
         Args:
             allowed: Kinds that may follow the hello.
             frame_bytes_max: The longest body.
+            hello_bytes_max: The longest hello.
         """
+        self._hello_bytes_max = hello_bytes_max
         self._longest = {int(kind): _BYTES_MAX.get(kind, frame_bytes_max) for kind in allowed}
         self._buffer = bytearray()
         self._greeted = False
@@ -135,8 +141,8 @@ class FrameReader:
         if not self._greeted:
             if kind != Kind.HELLO:
                 raise LinkError(f"a link begins with a hello, got a frame of kind {kind}")
-            if length > HELLO_BYTES_MAX:
-                raise LinkError(f"a hello of {length} bytes is longer than {HELLO_BYTES_MAX}")
+            if length > self._hello_bytes_max:
+                raise LinkError(f"a hello of {length} bytes is longer than {self._hello_bytes_max}")
             return
         longest = self._longest.get(kind)
         if longest is None:
