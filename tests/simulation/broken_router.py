@@ -82,7 +82,7 @@ def _forgets_where_keys_are(right: Broken) -> Broken:
 
 
 def _forgets_who_still_has(right: Broken) -> Broken:
-    return lambda self, flight: flight.table.pop(flight.key)
+    return lambda self, key, flight: flight.table.pop(key)
 
 
 def _means_any_file(right: Broken) -> Broken:

@@ -120,8 +120,9 @@ class Balance:
             now: The time.
         """
         if not call.tried:
-            flight = self._flights.get(call.key)
-            worker = flight.worker if flight is not None else self.workers[self._owner(call.key)]
+            key = call.key
+            flight = self._flights.get(key)
+            worker = flight.worker if flight is not None else self.workers[self._owner(key)]
             if worker.able and worker.has_credit_for(call):
                 if flight is None and worker.fullness.rows and worker.fullness.refusal_of(call, now):
                     return self._beside(call, now)
@@ -145,7 +146,7 @@ class Balance:
         flight = older if older is None or older.worker is worker else older.at(worker)
         if flight is None:
             older = None if older is None else older.living()
-            flight = flights[key] = KeyFlight(key, flights, worker, rows, older)
+            flight = flights[key] = KeyFlight(flights, worker, rows, older)
             worker.items += rows
             self._reload(worker)
         flight.calls += 1

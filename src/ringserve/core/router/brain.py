@@ -271,8 +271,8 @@ class Router:
     # Routing
 
     def _route(self, call: Call, now: float) -> None:
-        balance = self._places.get(call.signature) or self.models.find(call.signature)
-        if balance is None:
+        balance = self._places.get(call.signature)
+        if balance is None and (balance := self.models.find(call.signature)) is None:
             self._fail(call, self.models.why_none(call.signature.model, call.signature.version))
             return
         worker = balance.choose(call, now)

@@ -14,6 +14,7 @@ if TYPE_CHECKING:
 
     from ringserve.core.call import Call
     from ringserve.core.router.worker_state import KeyFlight, WorkerState
+    from ringserve.core.signature import Key
 
 
 class Loads:
@@ -54,11 +55,11 @@ class Loads:
             worker.items -= flight.rows
             self.reload(worker)
             table = flight.table
-            if table.get(flight.key) is flight:
+            if table.get(call.key) is flight:
                 if flight.older is None:
-                    del table[flight.key]
+                    del table[call.key]
                 else:
-                    self._forget(flight)
+                    self._forget(call.key, flight)
 
     def recount(self) -> None:
         """Work out again who is able."""
@@ -68,10 +69,10 @@ class Loads:
         self.able_count = len(able)
         self.able_load = sum(worker.load for worker in able)
 
-    def _forget(self, flight: KeyFlight) -> None:
+    def _forget(self, key: Key, flight: KeyFlight) -> None:
         """Take a key out of its table, or put in its place the worker that still has it."""
         older = flight.living()
         if older is None:
-            del flight.table[flight.key]
+            del flight.table[key]
         else:
-            flight.table[flight.key] = older
+            flight.table[key] = older

@@ -79,18 +79,16 @@ class KeyFlight:
     A key is on several workers at a time only after calls of it were moved; then `older` leads to the others.
     """
 
-    __slots__ = ("calls", "key", "older", "rows", "table", "worker")
+    __slots__ = ("calls", "older", "rows", "table", "worker")
 
     def __init__(
         self,
-        key: bytes,
         table: dict[bytes, KeyFlight],
         worker: WorkerState,
         rows: int,
         older: KeyFlight | None,
     ) -> None:
         """Begin with no call; `table` is that of its model, by key."""
-        self.key = key
         self.table = table
         self.worker = worker
         self.rows = rows
