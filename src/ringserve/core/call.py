@@ -13,6 +13,7 @@ if TYPE_CHECKING:
     from ringserve.core.router.worker_state import KeyFlight
     from ringserve.core.signature import Key, Result, Signature
     from ringserve.core.single_flight import Flight
+    from ringserve.core.tensor import ModelSpec
     from ringserve.errors import ServeError
 
 
@@ -30,7 +31,8 @@ class Call:
         id: In a router: its number on the link, 0 while it is with no worker.
         worker: In a router: index of the worker it is with.
         fresh: Whether an answer from memory will not do: it is computed anew, and then remembered.
-        model_number: In a router: the worker's number for the model that is asked for.
+        model_number: In a router: the worker's number for the model that is asked for; 0 before it was
+            ever routed, -1 where it has only waited.
         permit: In a router: what that worker's breaker gave it.
         tried: In a router: indexes of the workers it was with before.
         refusals: In a router: (worker, incarnation, error) of those that refused it; none is asked twice. A
@@ -86,6 +88,9 @@ class Call:
             time_us: From the worker's receipt of the request to its answer, in microseconds.
         """
         raise NotImplementedError
+
+    def taken_for(self, spec: ModelSpec) -> None:
+        """A router that sends it anew, or late, takes it for this model: perhaps a newer version."""
 
     def fail(self, error: ServeError) -> None:
         """Hand the error to the caller."""

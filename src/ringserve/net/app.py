@@ -62,7 +62,7 @@ async def _infer(request: Request, listener: Listener, backend: Backend) -> byte
         None if header is None else header.encode("latin-1"), now, backend.request_timeout_s
     )
     asked, codec = await _decode(request, listener, deadline)
-    result, node_id, cached, time_us = await ask(
+    result, node_id, cached, time_us, _spec = await ask(
         backend,
         asked.signature,
         asked.payload,

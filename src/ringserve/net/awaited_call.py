@@ -13,22 +13,24 @@ if TYPE_CHECKING:
     from starlette.types import Receive
 
     from ringserve.core.signature import Key, Result, Salt, Signature
+    from ringserve.core.tensor import ModelSpec
     from ringserve.net.backend import Backend
 
 
 class Answer(NamedTuple):
-    """What became of a call, see `Call.answer`."""
+    """What became of a call, see `Call.answer`; `spec` is what `Call.taken_for` told last, or None."""
 
     result: Result
     node_id: str
     cached: bool
     time_us: int
+    spec: ModelSpec | None
 
 
 class AwaitedCall(Call):
     """A call whose caller waits in a coroutine; `outcome` is what it waits for."""
 
-    __slots__ = ("outcome",)
+    __slots__ = ("outcome", "spec")
 
     def __init__(
         self, key: Key, signature: Signature, payload: bytes, received_at: float, deadline: float
@@ -36,11 +38,16 @@ class AwaitedCall(Call):
         """Describe the request; call this in the event loop."""
         super().__init__(key, signature, payload, received_at, deadline)
         self.outcome: asyncio.Future[Answer] = asyncio.get_running_loop().create_future()
+        self.spec: ModelSpec | None = None
+
+    def taken_for(self, spec: ModelSpec) -> None:
+        """Tell that version with the answer."""
+        self.spec = spec
 
     def answer(self, result: Result, node_id: str, cached: bool, time_us: int) -> None:
         """Wake the coroutine with the result."""
         if not self.outcome.done():
-            self.outcome.set_result(Answer(result, node_id, cached, time_us))
+            self.outcome.set_result(Answer(result, node_id, cached, time_us, self.spec))
 
     def fail(self, error: ServeError) -> None:
         """Wake the coroutine with the error."""

@@ -7,11 +7,12 @@ from typing import TYPE_CHECKING
 
 from ringserve.core.call import Call
 from ringserve.errors import ServeError
+from ringserve.wire.oip_grpc import GrpcCodec
 
 if TYPE_CHECKING:
     from ringserve.core.signature import Result
+    from ringserve.core.tensor import ModelSpec
     from ringserve.net.grpc_service import GrpcService
-    from ringserve.wire.oip_grpc import GrpcCodec
 
 
 class Reply:
@@ -85,6 +86,11 @@ class GrpcCall(Call):
     codec: GrpcCodec
     request_id: bytes
     tops: tuple[int, ...]
+
+    def taken_for(self, spec: ModelSpec) -> None:
+        """Name that version in the answer."""
+        if spec is not self.codec.spec:
+            self.codec = GrpcCodec(spec)
 
     def answer(self, result: Result, node_id: str, cached: bool, time_us: int) -> None:  # noqa: ARG002 - not shown
         """Write the answer."""

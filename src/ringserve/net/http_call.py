@@ -6,14 +6,16 @@ from typing import TYPE_CHECKING
 
 from ringserve.core.call import Call
 from ringserve.errors import ServeError
+from ringserve.wire.oip_rest import RestCodec
 
 Done = tuple[int, bytes, ServeError | None, int | None]
 
 if TYPE_CHECKING:
     from ringserve.core.signature import Result, Salt, Signature
+    from ringserve.core.tensor import ModelSpec
     from ringserve.net.fast_path import HttpProtocol
     from ringserve.wire.infer_json import InferCodec
-    from ringserve.wire.oip_rest import RestCodec, RestRequest
+    from ringserve.wire.oip_rest import RestRequest
 
 
 class Reply:
@@ -98,6 +100,11 @@ class RestCall(HttpCall):
 
     codec: RestCodec
     request: RestRequest
+
+    def taken_for(self, spec: ModelSpec) -> None:
+        """Name that version in the answer."""
+        if spec is not self.codec.spec:
+            self.codec = RestCodec(spec)
 
     def answer(self, result: Result, node_id: str, cached: bool, time_us: int) -> None:  # noqa: ARG002 - not told
         """Write the result, or say why it cannot be had in this form."""

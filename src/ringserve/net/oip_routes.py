@@ -82,6 +82,8 @@ async def _infer(request: Request, listener: Listener, found: OipPath) -> Respon
         receive=request.receive,
         fresh=wants_fresh(headers.get(CACHE_CONTROL, "")),
     )
+    if answer.spec is not None and answer.spec is not codec.spec:
+        codec = listener.rest_codec(answer.spec)
     body, json_size = codec.encode(asked, answer.result)
     own = {"content-type": "application/json"}
     if json_size is not None:

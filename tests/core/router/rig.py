@@ -59,6 +59,10 @@ class Caller(Call):
         super().__init__(signature.digest(payload), signature, payload, now, now + timeout_s)
         self.answers: list[Result] = []
         self.errors: list[ServeError] = []
+        self.versions: list[str] = []
+
+    def taken_for(self, spec: ModelSpec) -> None:
+        self.versions.append(spec.version)
 
     def answer(self, result: Result, node_id: str, cached: bool, time_us: int) -> None:
         self.answers.append(result)

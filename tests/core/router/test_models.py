@@ -135,6 +135,7 @@ def test_a_call_that_finds_its_model_gone_takes_the_new_version_on_the_same_work
     rig.has_now(0, NEW, first=2)
     rig.refuse(caller, GONE)
     assert (caller.worker, caller.model_number, caller.tried) == (0, 2, ())
+    assert caller.versions == ["2"]
     rig.finish(caller)
     assert len(caller.answers) == 1
     assert rig.router.statistics(rig.now).budget.spent == 0
@@ -217,6 +218,7 @@ def test_requests_parked_for_a_trial_take_the_model_that_comes_meanwhile() -> No
     assert waiting.worker == -1
     rig.finish(trial)
     assert (waiting.worker, waiting.model_number) == (0, 2)
+    assert (trial.versions, waiting.versions) == ([], ["2"])
 
 
 def test_what_nobody_has_is_told_apart_from_nobody_being_there() -> None:

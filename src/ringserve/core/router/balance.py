@@ -138,14 +138,16 @@ class Balance:
 
     def book(self, worker: WorkerState, call: Call) -> None:
         """Note that the call is with the worker now."""
-        call.worker = worker.index
-        call.model_number = self._numbers[worker.index]
+        call.worker = index = worker.index
+        if call.model_number:  # it was elsewhere, or has waited, and its model may have changed meanwhile
+            call.taken_for(self.spec)
+        call.model_number = self._numbers[index]
         rows = call.signature.rows
         key, flights = call.key, self._flights
-        older = flights.get(key)
-        flight = older if older is None or older.worker is worker else older.at(worker)
+        flight = older = flights.get(key)
+        if older is not None and older.worker is not worker:
+            flight, older = older.at(worker), older.living()
         if flight is None:
-            older = None if older is None else older.living()
             flight = flights[key] = KeyFlight(flights, worker, rows, older)
             worker.items += rows
             self._reload(worker)

@@ -293,6 +293,7 @@ class Router:
             self._fail(call, QueueFull("too many requests wait for a worker to prove itself", 1.0))
         else:
             self._parked[call] = None
+            call.model_number = call.model_number or -1
 
     def _route_parked(self, now: float) -> None:
         if not self._parked:

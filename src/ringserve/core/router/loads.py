@@ -52,8 +52,11 @@ class Loads:
             return
         flight.calls -= 1
         if flight.calls == 0:
-            worker.items -= flight.rows
-            self.reload(worker)
+            items = worker.items = worker.items - flight.rows
+            load = items if items > worker.depth else worker.depth  # noqa: FURB136 - `reload`, without its call
+            if worker.able:
+                self.able_load += load - worker.load
+            worker.load = load
             table = flight.table
             if table.get(call.key) is flight:
                 if flight.older is None:
