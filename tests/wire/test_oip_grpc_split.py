@@ -73,6 +73,12 @@ def test_a_heads_model_is_found_without_reading_the_rest(name: str, version: str
     assert model_of(split(asked.SerializeToString()).head) == (name, version)
 
 
+@pytest.mark.parametrize("head", [b"\x0a", b"\x0a\xff", b"\x0a\x01a\x12"])
+def test_a_head_that_ends_in_a_length_is_refused(head: bytes) -> None:
+    with pytest.raises(BadRequest, match="cut off"):
+        model_of(head)
+
+
 @given(st.binary(max_size=60))
 def test_any_head_has_a_model_or_is_refused(head: bytes) -> None:
     try:

@@ -63,6 +63,8 @@ def model_of(head: bytes) -> tuple[str, str]:
                 message = InferRequest.FromString(head)
                 return message.model_name, message.model_version
             size, inside = _size(head, at + 1)
+            if size < 0:
+                raise BadRequest("the message is no ModelInferRequest: a length is cut off")
             at = inside + size
             if tag == _NAME:
                 name = head[inside:at]
