@@ -12,7 +12,7 @@ from tests.fuzz.search import CORPUS, GUIDED, inputs_of, search_blind
 from tests.fuzz.targets import TARGETS
 
 ROOT = Path(__file__).resolve().parents[2]
-RUNS = 1500
+RUNS = 700
 """Enough to find a fault that is near to an input of the corpus; the same ones each time."""
 
 
