@@ -119,6 +119,7 @@ def is_asked_to_stop(pid: int) -> bool:
     return bool(int(pending, 16) >> (signal.SIGTERM - 1) & 1)
 
 
+@pytest.mark.alone
 @pytest.mark.parametrize("alone", [True, False])
 def test_what_waits_in_the_queue_when_all_stops_is_answered(servers: Servers, alone: bool) -> None:
     """The gateways are held so that the kernel accepts for them, then told to stop, then let go.

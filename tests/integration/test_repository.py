@@ -1,6 +1,7 @@
 """A worker and its folder of models: what is served, what is exchanged, and what is given back."""
 
 import os
+import re
 import shutil
 import subprocess
 import sys
@@ -266,7 +267,8 @@ def test_workers_carry_different_models_behind_one_gateway(
     assert {infer(gateway, "b", row).json["node_id"] for row in rows} == {"both", "one"}
     assert gateway.infer(rows[0]).json["output_data"] == infer(gateway, "b", rows[0]).json["output_data"]
     unnamed = workers[0].infer(rows[0])
-    assert (unnamed.status, "'a' and 'b' are served" in unnamed.error) == (400, True)
+    assert unnamed.status == 400
+    assert {"'a'", "'b'"} <= set(re.findall(r"'\w+'", unnamed.error))  # other tests load others beside them
     assert workers[1].infer(rows[0]).status == 200
 
 
