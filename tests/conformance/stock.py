@@ -100,8 +100,8 @@ def connected(kind: Kind, address: str) -> Iterator[Client]:
         yield client
         client.call("close")
     if kind.name == "http.aio":
-        # It lets go of connections whose answer was an error without closing them, which aiohttp minds: let it
-        # do so here, and not in whatever test runs when they are collected.
+        # It drops connections whose answer was an error without closing them, which aiohttp minds: let it do
+        # so here, and not in whatever test runs when they are collected.
         with warnings.catch_warnings():
             warnings.simplefilter("ignore", ResourceWarning)
             gc.collect()
