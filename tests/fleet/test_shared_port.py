@@ -119,7 +119,11 @@ def is_asked_to_stop(pid: int) -> bool:
     return bool(int(pending, 16) >> (signal.SIGTERM - 1) & 1)
 
 
-@pytest.mark.alone
+def is_held(pid: int) -> bool:
+    """Whether a SIGSTOP has taken hold of a process."""
+    return Path(f"/proc/{pid}/stat").read_text().rpartition(")")[2].split()[0] == "T"
+
+
 @pytest.mark.parametrize("alone", [True, False])
 def test_what_waits_in_the_queue_when_all_stops_is_answered(servers: Servers, alone: bool) -> None:
     """The gateways are held so that the kernel accepts for them, then told to stop, then let go.
@@ -134,6 +138,8 @@ def test_what_waits_in_the_queue_when_all_stops_is_answered(servers: Servers, al
     held = [gateway.pid for gateway in gateways_of(server)]
     for pid in held:
         os.kill(pid, signal.SIGSTOP)
+    # Where both signals wait for a process, the kernel hands it SIGTERM first, and only then holds it.
+    until(lambda: all(is_held(pid) for pid in held), server.log)
     waiting = [Connection(socket.create_connection((server.host, server.port))) for _ in range(20)]
     for connection in waiting:
         connection.send(request(infer_body(DIGITS)))

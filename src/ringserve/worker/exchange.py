@@ -116,10 +116,8 @@ class Exchange:
         self.is_loading = True
         try:
             engine = await asyncio.to_thread(self._open, wanted, self._digest_of(served, wanted))
-        except Exception:
+        finally:
             self.is_loading = False
-            raise
-        self.is_loading = False
         if engine is None:
             return None
         return self._shelf.add(engine, wanted.options.applied_to(self._settings))
