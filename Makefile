@@ -24,6 +24,10 @@ N ?= 2000
 SECONDS ?= 60
 TARGET ?= grpc hello http infer link nested oip records signature
 
+# Where Python may not keep what it compiled, each of the hundreds of servers that the tests start compiles anew
+# what it imports: half a second of a processor.
+unexport PYTHONDONTWRITEBYTECODE
+
 .DEFAULT_GOAL := help
 .PHONY: help up test test-lowest check bench bench-reference bench-ring bench-startup bench-protocols docs faults fuzz hostile kserve models soak \
 	sim proto lock clean
