@@ -31,8 +31,10 @@ def test_the_rule_as_the_contract_says_it(
         assert refusal is None
     elif depth + rows > max_queue:
         assert isinstance(refusal, QueueFull)
-    elif wait_s > max_wait_s or (deadline > now and now + wait_s > deadline):
+    elif wait_s > max_wait_s:
         assert isinstance(refusal, WaitTooLong)
+    elif deadline > now and now + wait_s > deadline:
+        assert isinstance(refusal, TimeTooShort)
     else:
         assert refusal is None
     if refusal is not None:

@@ -89,7 +89,7 @@ def beside(server: Server, growth_max: int = 32 << 20) -> Iterator[Neighbour]:
         yield neighbour
     finally:
         neighbour.stop()
-    assert neighbour.wrong == []
+    assert not neighbour.wrong, neighbour.wrong  # the words of an assertion are shown in test modules only
     answer = server.infer(image(next(_numbers)))
     assert (answer.status, len(answer.json["output_data"])) == (200, 10)
     until(lambda: resident(server) - before < growth_max, lambda: resident(server) - before)

@@ -66,7 +66,7 @@ def test_a_full_queue_is_429_with_retry_after_and_what_was_accepted_is_answered(
         answers = ask_together(gateway, [[float(number), 0.5, 0.5, 0.5] for number in range(12)])
         statuses = [answer.status for answer in answers]
         assert set(statuses) == {200, 429}
-        assert statuses.count(200) >= 3
+        assert statuses.count(200) >= 2  # and one more where the first had begun when the others came
         refused = [answer for answer in answers if answer.status == 429]
         assert all(int(answer.headers["retry-after"]) >= 1 for answer in refused)
         assert gateway.infer([0.0, 0.5, 0.5, 0.5]).status == 200

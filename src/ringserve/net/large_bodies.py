@@ -17,6 +17,7 @@ from typing import TYPE_CHECKING
 from ringserve.core.signatures import Signatures
 from ringserve.errors import DeadlinePassed, QueueFull, ServeError, TooLarge
 from ringserve.limits import BODIES_BYTES_MAX, DECODER_IDLE_S, LARGE_BODY_BYTES
+from ringserve.net.memory import hand_back_free_pages
 from ringserve.wire.decoder import (
     ALL_JSON,
     OUTCOME,
@@ -44,6 +45,8 @@ if TYPE_CHECKING:
 
 
 _PIPE_BYTES = 1 << 20
+_GIVE_BACK_BYTES = 32 << 20
+"""Once so many bytes of bodies have been freed, and no more come, the machine gets their pages back."""
 _MODELS_KNOWN_MAX = 64
 
 
@@ -97,6 +100,8 @@ class LargeBodies:
         """No process is started before there is something to decode."""
         self.held_bytes = 0
         self.decoded = 0
+        self._freed_bytes = 0
+        self._freed_at_sweep = 0
         self._process: Process | None = None
         self._turn = asyncio.Lock()
         self._idle: asyncio.TimerHandle | None = None
@@ -117,6 +122,15 @@ class LargeBodies:
     def let_go(self, size: int) -> None:
         """These bytes are decoded, or refused."""
         self.held_bytes -= size
+        self._freed_bytes += size
+
+    def sweep(self) -> None:
+        """Give back what large bodies took, when none has come since the last sweep."""
+        freed, before = self._freed_bytes, self._freed_at_sweep
+        if freed == before and freed >= _GIVE_BACK_BYTES and not self.held_bytes:
+            freed = self._freed_bytes = 0
+            asyncio.get_running_loop().run_in_executor(None, hand_back_free_pages)
+        self._freed_at_sweep = freed
 
     async def decode(
         self, choose: Choose, body: bytes, deadline_in_s: float

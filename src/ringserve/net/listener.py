@@ -124,6 +124,7 @@ class Listener:
         """Tell the time in answers; close what is idle or slow. Call about once in `SWEEP_S`."""
         self._tell_time()
         self.guard.refresh()
+        self.large_bodies.sweep()
         for protocol in list(self.server_state.connections):
             if not isinstance(protocol, HttpProtocol):
                 continue

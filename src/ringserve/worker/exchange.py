@@ -12,9 +12,9 @@ from time import monotonic
 from typing import TYPE_CHECKING
 
 from ringserve.core.repository.plan import Load
-from ringserve.engine.memory import give_back_memory
 from ringserve.errors import ModelGone, UsageError
 from ringserve.limits import MODELS_MAX
+from ringserve.net.memory import give_back_memory
 
 if TYPE_CHECKING:
     from collections.abc import Callable
