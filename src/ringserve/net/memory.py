@@ -18,7 +18,7 @@ def give_back_memory() -> None:
 
 
 def hand_back_free_pages() -> None:
-    """Hand back the pages in which nothing is left. About 40 ms for a gigabyte: call it in a thread."""
+    """Hand back the pages in which nothing is left. About 0.1 s for a gigabyte: call it in a thread."""
     trim = getattr(ctypes.CDLL(None), "malloc_trim", None)
     if trim is not None:
         trim(0)
