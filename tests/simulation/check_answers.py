@@ -21,6 +21,7 @@ from ringserve.errors import (
     TimeTooShort,
     WaitTooLong,
 )
+from tests.simulation.full_workers import FullWorkers
 from tests.simulation.meant import Instance, best, has, means
 from tests.simulation.model import Kind, right_answer
 from tests.simulation.watch import Watcher, demand
@@ -41,8 +42,6 @@ CALM_MAX_S = 1.0
 """How long an answer may take when nothing is wrong, its journeys and runs aside."""
 
 REFUSALS = (QueueFull, WaitTooLong, TimeTooShort, Draining)
-FULL_FOR_S = 0.02
-"""How long a worker's refusal may be held against other requests."""
 DEATHS = 2
 
 MOVES_MAX = 8
@@ -124,16 +123,16 @@ class FailureHasReason(Watcher):
         self.refusals: dict[Call, list[ServeError]] = {}
         self.refusers: dict[Call, list[tuple[int, str]]] = {}
         self.stranded: dict[Call, list[tuple[float, int, str]]] = {}
-        self.full_at: dict[tuple[GatewayProcess, int], float] = {}
+        self.full = FullWorkers()
 
     def refused(self, gateway: GatewayProcess, index: int, call: Call | None, error: ServeError) -> None:
-        if isinstance(error, QueueFull | WaitTooLong):
-            self.full_at[gateway, index] = gateway.now
+        self.full.refused(gateway, index, call, error)
         if call is not None and not isinstance(error, ModelGone):
             self.refusals.setdefault(call, []).append(error)
             self.refusers.setdefault(call, []).append((index, gateway.router.workers[index].incarnation))
 
     def sent(self, gateway: GatewayProcess, index: int, call: Call) -> None:
+        self.full.sent(gateway, index)
         if call in self.refusers:
             again = (index, gateway.router.workers[index].incarnation) in self.refusers[call]
             demand(not again, "sent again to a worker that had refused it")
@@ -192,7 +191,7 @@ class FailureHasReason(Watcher):
                 and worker.breaker.state_at(gateway.now) is BreakerState.CLOSED
                 and worker.has_credit_for(caller)
                 and (worker.index, worker.incarnation) not in refusers
-                and gateway.now - self.full_at.get((gateway, worker.index), -1.0) > FULL_FOR_S
+                and not self.full.may_be_full(gateway, worker.index)
             )
             demand(not could, f"refused with a 429 or 503 though worker {worker.index + 1} could take it")
 

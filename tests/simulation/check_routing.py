@@ -8,8 +8,8 @@ from ringserve.core.breaker import BreakerState
 from ringserve.core.call import Call
 from ringserve.core.ring import Ring
 from ringserve.core.router.worker_state import WorkerState
-from ringserve.errors import QueueFull, ServeError, WaitTooLong
-from tests.simulation.check_answers import FULL_FOR_S
+from ringserve.errors import ServeError
+from tests.simulation.full_workers import FullWorkers
 from tests.simulation.meant import best, has, is_with, sent_for
 from tests.simulation.watch import Watcher, demand
 
@@ -68,15 +68,15 @@ class NoNeedlessMove(Watcher):
         self.ring = Ring(fleet.addresses, fleet.gateway.virtual_nodes)
         self.floor = max(FLOOR, fleet.worker.max_batch)
         self.refusers: dict[Call, list[tuple[int, str]]] = {}
-        self.full_at: dict[tuple[GatewayProcess, int], float] = {}
+        self.full = FullWorkers()
 
     def refused(self, gateway: GatewayProcess, index: int, call: Call | None, error: ServeError) -> None:
-        if isinstance(error, QueueFull | WaitTooLong):
-            self.full_at[gateway, index] = gateway.now
+        self.full.refused(gateway, index, call, error)
         if call is not None:
             self.refusers.setdefault(call, []).append((index, gateway.router.workers[index].incarnation))
 
     def sent(self, gateway: GatewayProcess, index: int, call: Call) -> None:
+        self.full.sent(gateway, index)
         workers = gateway.router.workers
         instance = sent_for(workers[index], call)
         if is_with(workers[index], call, instance):
@@ -99,7 +99,7 @@ class NoNeedlessMove(Watcher):
                 or self._overloaded(
                     worker, [one for one in workers if has(one, instance)], call.signature.rows
                 )
-                or gateway.now - self.full_at.get((gateway, first), -1.0) <= FULL_FOR_S
+                or self.full.may_be_full(gateway, first)
             )
             demand(reason, f"passed by worker {first + 1} without a reason")
 

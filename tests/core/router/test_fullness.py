@@ -48,12 +48,46 @@ def test_after_the_window_a_worker_is_asked_again() -> None:
     assert rig.submit_new(home=1).worker == 1
 
 
-@pytest.mark.parametrize(("depth", "refused"), [(88, True), (87, False)])
-def test_a_worker_whose_queue_became_shorter_is_asked_again(depth: int, refused: bool) -> None:
+def test_in_each_window_a_worker_that_refuses_no_more_is_asked_twice_as_often() -> None:
+    rig = Rig(workers=1)
+    full_house(rig)
+    taken = []
+    for _ in range(4):
+        rig.now += WINDOW_S
+        taken.append(sum(rig.submit_new().error is None for _ in range(20)))
+    assert taken == [1, 2, 4, 8]
+
+
+def test_a_refusal_that_nobody_found_again_is_forgotten() -> None:
+    rig = Rig(workers=1)
+    full_house(rig)
+    rig.now += 2 * WINDOW_S
+    assert all(rig.submit_new().error is None for _ in range(20))
+
+    full_house(rig)
+    for _ in range(7):
+        rig.now += WINDOW_S
+        assert rig.submit_new().error is None
+    assert all(rig.submit_new().error is None for _ in range(20))
+
+
+@pytest.mark.parametrize(("depth", "taken"), [(101, 0), (100, 0), (99, 1), (88, 12), (87, 20)])
+def test_a_worker_is_sent_what_its_queue_has_lost(depth: int, taken: int) -> None:
     rig = Rig(workers=1)
     full_house(rig)
     rig.router.depth(0, depth)
-    assert (rig.submit_new().error is FULL) is refused
+    assert sum(rig.submit_new().error is None for _ in range(20)) == taken
+
+
+def test_room_is_counted_in_rows() -> None:
+    rig = Rig(workers=1)
+    full_house(rig)
+    rig.router.depth(0, 95)
+    assert rig.submit_new(rows=6).error is FULL
+    assert rig.submit_new(rows=4).worker == 0
+    assert rig.submit_new(rows=2).error is FULL
+    assert rig.submit_new(rows=1).worker == 0
+    assert rig.submit_new(rows=1).error is FULL
 
 
 def test_a_key_in_flight_is_followed_to_a_full_worker() -> None:

@@ -136,7 +136,7 @@ class Balance:
                     worker.spilled += 1
         return self.pass_on(call, now)
 
-    def book(self, worker: WorkerState, call: Call) -> None:
+    def book(self, worker: WorkerState, call: Call, now: float) -> None:
         """Note that the call is with the worker now."""
         call.worker = index = worker.index
         if call.model_number:  # it was elsewhere, or has waited, and its model may have changed meanwhile
@@ -151,6 +151,8 @@ class Balance:
             flight = flights[key] = KeyFlight(flights, worker, rows, older)
             worker.items += rows
             self._reload(worker)
+            if worker.fullness.rows:
+                worker.fullness.sent(call, now)
         flight.calls += 1
         call.key_flight = flight
         worker.in_flight[call.id] = call

@@ -222,7 +222,7 @@ class Router:
         """A worker reported how many rows wait there."""
         worker = self.workers[index]
         worker.depth = depth
-        worker.fullness.depth_fell(depth)
+        worker.fullness.reported(depth)
         self.loads.reload(worker)
 
     def pong(
@@ -281,7 +281,7 @@ class Router:
             worker = balance.pass_on(call, now)
         if isinstance(worker, WorkerState):
             self._last_id = call.id = (self._last_id & ID_MASK) + 1
-            balance.book(worker, call)
+            balance.book(worker, call, now)
             self._ports.send(worker.index, call)
         elif worker is _TRIAL:
             self._park(call)
