@@ -126,8 +126,8 @@ class World:
             self.run_until(self.clock.now + 2 * STEP_S)
 
     def _is_well(self) -> bool:
-        """Whether every gateway has a link to every worker, and trusts it; no run began while it was slow."""
-        if any(worker is not None and worker.running for worker in self.workers):
+        """Whether all gateways have and trust links to all workers; none stops or runs what began slowly."""
+        if any(worker is not None and (worker.running or worker.leaving) for worker in self.workers):
             return False
         return not self._returns and all(
             gateway is not None
