@@ -9,15 +9,18 @@ from __future__ import annotations
 from typing import Any
 
 from ringserve.core.breaker import Breaker, BreakerState
+from ringserve.core.call import Call
 from ringserve.core.deadlines import DeadlineSweep
 from ringserve.core.retry_budget import RetryBudget
 from ringserve.core.router import failover
 from ringserve.core.router.balance import Balance
 from ringserve.core.router.brain import Router
 from ringserve.core.router.failover import Verdict
+from ringserve.core.router.fullness import WINDOW_S, Fullness
 from ringserve.core.router.loads import Loads
 from ringserve.core.router.models import Models
 from ringserve.core.router.worker_state import WorkerState
+from ringserve.errors import ServeError
 from tests.simulation.breaks import Break, Broken, always
 
 # The router
@@ -157,6 +160,20 @@ def _never_opens(right: Broken) -> Broken:
     return count_failure
 
 
+def _full_for_ever(right: Broken) -> Broken:
+    def refusal_of(self: Fullness, call: Call, now: float) -> ServeError | None:
+        return self._error if self.rows else None
+
+    return refusal_of
+
+
+def _full_for_many_windows(right: Broken) -> Broken:
+    def refusal_of(self: Fullness, call: Call, now: float) -> Any:
+        return right(self, call, now - 20 * WINDOW_S)
+
+    return refusal_of
+
+
 def _lost_trial(right: Broken) -> Broken:
     def release(self: Breaker, permit: int, now: float) -> None:
         self.permits -= 1
@@ -182,6 +199,8 @@ BROKEN_ROUTERS = (
     Break("never spills", Balance, "_overloaded", always(False), "is overloaded"),
     Break("spills too early", Balance, "_overloaded", _spills_early, "without a reason"),
     Break("grants itself credit", WorkerState, "has_credit_for", always(True), "than the worker granted"),
+    Break("takes who was full for full", Fullness, "refusal_of", _full_for_ever, "take it|without a reason"),
+    Break("asks a full worker too late", Fullness, "refusal_of", _full_for_many_windows, "take it|without a"),
     Break("never suspects poison", failover, "judge", always(Verdict.MOVE), "three workers that died"),
     Break("suspects everybody", failover, "judge", always(Verdict.CONDEMN), "called poison"),
     Break("has no patience for a verdict", failover, "judge", _never_holds, "called poison"),
