@@ -120,6 +120,8 @@ def test_the_pages_show_every_model(fleet: Fleet) -> None:
     index = gateway.ask(request(path="/v2/repository/index")).json
     rows = [("digits", "1", "READY", ""), ("other", "1", "READY", "")]
     assert [tuple(row.values()) for row in index] == rows
+    assert gateway.ask(request(b'{"ready":true}', path="/v2/repository/index")).json == index
+    assert gateway.ask(request(b'{"ready":1}', path="/v2/repository/index")).status == 400
     assert len(caller.call("RepositoryIndex").models) == 2
     shown = {model["name"]: model for model in gateway.get("/stats").json["models"]}
     assert {name: len(model["workers"]) for name, model in shown.items()} == {"digits": 2, "other": 1}

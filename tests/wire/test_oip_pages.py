@@ -4,9 +4,12 @@ import pytest
 
 from ringserve.core.router.worker_state import Offer, Unready
 from ringserve.core.tensor import DType, ModelSpec, TensorSpec
+from ringserve.errors import BadRequest
 from ringserve.wire.oip_pages import (
     ModelStatistics,
+    Page,
     index,
+    index_asked,
     model_config,
     model_metadata,
     model_statistics,
@@ -62,6 +65,21 @@ def test_the_server_names_itself_and_what_works() -> None:
     assert (page["name"], page["version"]) == ("ringserve", "1.2")
     assert isinstance(page["extensions"], list)
     assert "binary_tensor_data" in page["extensions"]
+
+
+@pytest.mark.parametrize(
+    ("body", "names"),
+    [(b"", "nm"), (b"{}", "nm"), (b'{"ready":false}', "nm"), (b'{"ready":true,"more":1}', "n")],
+)
+def test_the_body_of_an_index_request_may_ask_for_what_is_ready_alone(body: bytes, names: str) -> None:
+    rows: list[Page] = [{"name": "n", "state": "READY"}, {"name": "m", "state": "UNAVAILABLE"}]
+    assert [row["name"] for row in index_asked(rows, body)] == list(names)
+
+
+@pytest.mark.parametrize("body", [b"{", b"[]", b'{"ready":1}', b"null", b'{"x":"' + b"a" * 5000 + b'"}'])
+def test_another_body_of_an_index_request_is_refused_with_what_it_may_be(body: bytes) -> None:
+    with pytest.raises(BadRequest, match="send one of these"):
+        index_asked([], body)
 
 
 def test_the_index_shows_what_is_ready_and_what_is_not_by_name_and_number_of_version() -> None:

@@ -3,7 +3,7 @@
 from __future__ import annotations
 
 from time import monotonic
-from typing import TYPE_CHECKING
+from typing import TYPE_CHECKING, cast
 
 import orjson
 from starlette.exceptions import HTTPException
@@ -25,11 +25,13 @@ from ringserve.net.oip_pages import PAGES, SLOW_PAGES, served_model
 from ringserve.net.oip_paths import PREFIX, Oip, OipPath, read_path
 from ringserve.net.read_body import read_body
 from ringserve.net.responses import error_response, json_response
+from ringserve.wire import oip_pages
 
 if TYPE_CHECKING:
     from starlette.requests import Request
 
     from ringserve.net.listener import Listener
+    from ringserve.wire.oip_pages import Page
     from ringserve.wire.oip_rest import RestCodec, RestRequest
 
 _METHODS = ["GET", "POST", "PUT", "PATCH", "DELETE", "OPTIONS"]
@@ -49,6 +51,8 @@ def oip_route(listener: Listener) -> Route:
         try:
             if found.route is Oip.INFER:
                 return await _infer(request, listener, found)
+            if found.route is Oip.INDEX:
+                return await _index(request, listener, found)
             if found.route in SLOW_PAGES:
                 status, page = await SLOW_PAGES[found.route](listener.backend, found)
             else:
@@ -92,6 +96,17 @@ async def _infer(request: Request, listener: Listener, found: OipPath) -> Respon
     if encoding:
         own["content-encoding"] = encoding
     return Response(body, headers=own)
+
+
+async def _index(request: Request, listener: Listener, found: OipPath) -> Response:
+    """All models, or those alone that are ready where the body says `{"ready": true}`; it may be empty."""
+    held = HeldBody(listener.large_bodies)
+    try:
+        body = await read_body(request, listener.body_max, held)
+    finally:
+        held.let_go()
+    _status, rows = PAGES[Oip.INDEX](listener.backend, found)
+    return json_response(200, orjson.dumps(oip_pages.index_asked(cast("list[Page]", rows), body)))
 
 
 async def _decode(

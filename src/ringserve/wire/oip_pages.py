@@ -10,7 +10,10 @@ from __future__ import annotations
 from dataclasses import dataclass
 from typing import TYPE_CHECKING
 
+import orjson
+
 from ringserve.core.tensor import DType
+from ringserve.errors import BadRequest
 
 if TYPE_CHECKING:
     from collections.abc import Iterable
@@ -31,6 +34,8 @@ EXTENSIONS = (
 )
 """Of the protocol's extensions, those that work here."""
 _PLATFORM = "onnxruntime_onnx"
+_ASKED_BYTES_MAX = 4096
+"""Of the body of a request for the index; it holds one flag."""
 
 
 @dataclass(frozen=True, slots=True)
@@ -139,6 +144,23 @@ def index(offers: Iterable[Offer], unready: Iterable[Unready]) -> list[Page]:
         reason = str(rows.get((name, version), {}).get("reason", ""))
         rows[name, version] = _index_row(name, version, "READY", reason)
     return [rows[place] for place in sorted(rows, key=_in_order)]
+
+
+def index_asked(rows: list[Page], body: bytes) -> list[Page]:
+    """The rows that the body of such a request asks for: `{"ready": true}` asks for those that are ready.
+
+    Raises:
+        BadRequest: The body is neither empty nor such an object.
+    """
+    if not body:
+        return rows
+    try:
+        asked = orjson.loads(body) if len(body) <= _ASKED_BYTES_MAX else None
+    except orjson.JSONDecodeError:
+        asked = None
+    if not isinstance(asked, dict) or not isinstance(ready := asked.get("ready", False), bool):
+        raise BadRequest('the body of an index request is empty, {}, or {"ready": true}; send one of these')
+    return [row for row in rows if row["state"] == "READY"] if ready else rows
 
 
 def _index_row(name: str, version: str, state: str, reason: str) -> Page:
