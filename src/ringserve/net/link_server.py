@@ -30,6 +30,9 @@ SILENCE_MAX_S = 10.0
 CONTROLS_MAX = 64
 """Control frames of one gateway that may be under way."""
 
+PINGS_MAX = 64
+"""Pings in one read; a gateway sends a few in each hang time-out, and 50,000 fit into a read."""
+
 
 class LinkCall(Call):
     """A call that came over a link, under the gateway's number."""
@@ -67,6 +70,7 @@ class LinkServer(asyncio.Protocol):
         self._reader = FrameReader(FROM_GATEWAY, FRAME_BYTES_MAX)
         self._out: list[bytes] = []
         self._flush_due = False
+        self._pings = 0
         self._transport: asyncio.Transport = cast("asyncio.Transport", None)
         # A gateway may send anew what it cancels in the same frame, so it may seem to have twice its credit.
         self._calls_max = 2 * host.credit_items
@@ -113,6 +117,9 @@ class LinkServer(asyncio.Protocol):
         self._host.flush(monotonic())  # what was queued meanwhile would else seem cut before it was queued
         if self._out:
             self.flush()
+        if self._pings:  # one answer for all that came together
+            self._pings = 0
+            self._transport.write(frame(Kind.PONG, self._host.pong(now)))
 
     def pause_writing(self) -> None:
         """A gateway that does not read is not read from: what waits for it stays bounded."""
@@ -187,7 +194,9 @@ class LinkServer(asyncio.Protocol):
             for record in records.read_requests(body, self._calls_max):
                 self._accept(record, now)
         elif kind == Kind.PING:
-            self._transport.write(frame(Kind.PONG, self._host.pong(now)))
+            self._pings += 1
+            if self._pings > PINGS_MAX:
+                raise LinkError(f"more than {PINGS_MAX} pings came at once")
         elif kind == Kind.CANCEL:
             for call_id in records.read_cancel(body):
                 call = self.calls.pop(call_id, None)
