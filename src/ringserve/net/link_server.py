@@ -114,12 +114,12 @@ class LinkServer(asyncio.Protocol):
         except LinkError as error:
             self._refuse(str(error))
             return
-        self._host.flush(monotonic())  # what was queued meanwhile would else seem cut before it was queued
-        if self._out:
-            self.flush()
         if self._pings:  # one answer for all that came together
             self._pings = 0
             self._transport.write(frame(Kind.PONG, self._host.pong(now)))
+        self._host.flush(monotonic())  # what was queued meanwhile would else seem cut before it was queued
+        if self._out:
+            self.flush()
 
     def pause_writing(self) -> None:
         """A gateway that does not read is not read from: what waits for it stays bounded."""
