@@ -343,9 +343,12 @@ def _time_a_run(path: Path) -> float:
     session = onnxruntime.InferenceSession(path, options, providers=["CPUExecutionProvider"])
     feed = {"x": np.zeros((1, 4), np.float32)}
     session.run(None, feed)
-    started = time.perf_counter()
-    session.run(None, feed)
-    return time.perf_counter() - started
+    quickest = float("inf")
+    for _ in range(8):  # what else is on the machine makes a run longer, never shorter
+        started = time.perf_counter()
+        session.run(None, feed)
+        quickest = min(quickest, time.perf_counter() - started)
+    return quickest
 
 
 def _linear(path: Path, shape: Shape, out: Shape) -> Path:
